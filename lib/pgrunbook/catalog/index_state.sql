@@ -1,0 +1,17 @@
+-- What stands under an index's name: another table's index, or no index at all, is no match.
+select
+  c.oid::int8 as oid,
+  coalesce(t.relname = %(table)s, false) as on_table,
+  coalesce(i.indisvalid and i.indisready and i.indislive, false) as valid,
+  coalesce(pg_catalog.pg_get_indexdef(i.indexrelid), '') as definition,
+  coalesce((
+    select p.pid from pg_catalog.pg_stat_progress_create_index p
+    where p.index_relid = c.oid and p.datname = pg_catalog.current_database() and p.command like 'CREATE%%'
+    order by p.pid limit 1
+  ), 0) as building_pid
+from pg_catalog.pg_class c
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+left join pg_catalog.pg_index i on i.indexrelid = c.oid
+left join pg_catalog.pg_class t on t.oid = i.indrelid
+where n.nspname = %(schema)s and c.relname = %(name)s
+order by c.oid

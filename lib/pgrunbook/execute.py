@@ -1,0 +1,524 @@
+"""Carrying out a plan, and undoing what a run did: the only place that runs a change.
+
+Three sessions: one holds the advisory lock and runs nothing else, one works, one watches. A concurrent build
+runs with `lock_timeout = 0` while the watcher sums the time it spends waiting; anything else that can block
+traffic runs under a lock_timeout with retries. Every change is in the ledger before it begins, so that a kill
+at any point leaves a run that can be taken up or rolled back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from types import FrameType, TracebackType
+from typing import Any, Literal, Protocol
+
+from pgrunbook import changes, errors, preflight
+from pgrunbook.changes import Change, Observation, State, Statement
+from pgrunbook.db import Database, Running
+from pgrunbook.ledger import Ledger, StepRow
+from pgrunbook.lock import hold_lock
+from pgrunbook.plan import Plan, Step
+from pgrunbook.runbook import Limits
+
+_POLL_S = 0.05
+_TELL_EVERY_S = 0.5
+_CLEAN_UP_S = 5.0
+_BACKOFF_LIMIT_S = 30.0
+_BUILDS_TRIED = 3
+
+Scope = Literal["", "indexes", "all"]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a change has got. `fraction` is None where the server does not tell (sorting, waiting)."""
+
+    position: int
+    count: int
+    object: str
+    phase: str
+    fraction: float | None
+    seconds: float
+    waiting_for: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of one change. `seconds` of work, `waited` of them for other sessions."""
+
+    position: int
+    kind: str
+    object: str
+    outcome: str
+    seconds: float
+    waited: float
+    detail: str = ""
+
+
+class Observer(Protocol):
+    """Somebody who is told what happens."""
+
+    def progress(self, progress: Progress) -> None: ...
+
+    def event(self, name: str, **data: Any) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    phase: str
+    waiting: bool
+    done: int
+    total: int
+    blockers: str
+    wraparound: bool
+
+
+class Interrupts:
+    """Counts Ctrl-C instead of being torn out of a driver's call: once stops after this change, twice cancels it."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._previous: Any = None
+        self.presses = 0
+
+    def __enter__(self) -> Interrupts:
+        if threading.current_thread() is threading.main_thread():
+            self._previous = signal.signal(signal.SIGINT, self._pressed)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._previous is not None:
+            signal.signal(signal.SIGINT, self._previous)
+
+    def _pressed(self, _signal: int, _frame: FrameType | None) -> None:
+        self.presses += 1
+        if self.presses == 1:
+            self._tell("Stopping after this change. Interrupt once more to cancel it now.")
+        else:
+            self._tell("Cancelling this change.")
+
+
+class Executor:
+    """Runs changes and undoes them. Use as a context manager: it holds three sessions and the lock.
+
+    `connect` opens a session on the target; it is given an application name's suffix and settings.
+    """
+
+    def __init__(
+        self,
+        runbook: str,
+        run_id: str,
+        connect: Callable[[str, Mapping[str, str]], Database],
+        limits: Limits,
+        settings: Mapping[str, str],
+        ledger_schema: str,
+        observer: Observer,
+    ) -> None:
+        self._runbook = runbook
+        self.run_id = run_id
+        self._limits = limits
+        self._observer = observer
+        self._sessions = contextlib.ExitStack()
+        self._connect = connect
+        self._settings = settings
+        self._schema = ledger_schema
+        self._count = 0
+        self._waited = 0.0
+
+    def __enter__(self) -> Executor:
+        try:
+            holder = self._sessions.enter_context(self._connect("lock", {}))
+            hold_lock(holder, self._runbook)
+            self._work = self._sessions.enter_context(self._connect("work", self._settings))
+            self._watch = self._sessions.enter_context(self._connect("watch", {"default_transaction_read_only": "on"}))
+            self._work.on_notice(lambda text: self._observer.event("server_notice", text=text))
+            self.ledger = Ledger(self._work, self._schema)
+            self._interrupts = self._sessions.enter_context(Interrupts(self._say_interrupt))
+            timeout = self._work.value(
+                "select setting::int from pg_catalog.pg_settings where name = 'deadlock_timeout'"
+            )
+            self.lock_timeout_ms = self._limits.lock_timeout_ms or int(timeout) + 500
+        except BaseException:
+            self._sessions.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._sessions.__exit__(kind, error, trace)
+
+    @property
+    def database(self) -> Database:
+        """The session that works, for looking at the catalog in between."""
+        return self._work
+
+    def _say_interrupt(self, text: str) -> None:
+        self._observer.event("interrupt", text=text)
+
+    # -- forward ------------------------------------------------------------------------------------------
+
+    def migrate(self, plan: Plan, orphan: str) -> Iterator[Done]:
+        """Carry out a plan; the ledger has the run already. Yields what became of each change, as it is done."""
+        self._count = len(plan.steps)
+        rows = {row.position: row for row in self.ledger.steps(self.run_id)}
+        for step in plan.steps:
+            self._between()
+            done = self._carry_out(step, rows.get(step.position), orphan)
+            self._observer.event("change_done", **_as_dict(done))
+            yield done
+        self.ledger.mark_run(self.run_id, "applied")
+
+    def _carry_out(self, step: Step, row: StepRow | None, orphan: str) -> Done:
+        started, self._waited = time.monotonic(), 0.0
+        change = step.change
+
+        def done(outcome: str, detail: str = "") -> Done:
+            seconds = time.monotonic() - started
+            return Done(step.position, step.kind, step.object, outcome, seconds, self._waited, detail)
+
+        seen = change.state(self._work)
+        if seen.state is State.BUILDING:
+            self._wait_for_orphan(step, seen, cancel=orphan == "cancel" and row is not None)
+            seen = change.state(self._work)
+        if seen.state is State.DIFFERENT:
+            raise errors.PreflightFailed(
+                f"{step.object} is there with another definition; {seen.detail}",
+                remedy="rename one of the two, or drop the found one if nobody needs it",
+            )
+        if seen.state is State.UNKNOWN and row and row.status == "applied":
+            return done("done before")
+        if seen.state is State.PRESENT:
+            return self._found_done(step, row, done)
+        self.ledger.start(self.run_id, self._row(step, "started", owned=True, captured=change.capture(self._work)))
+        self._observer.event("change_started", position=step.position, object=step.object, state=seen.state.value)
+        statements = change.apply(seen.state)
+        for statement in statements:
+            if statement.transactional:
+                last = statement is statements[-1]
+                self._in_transaction(step.position, step.object, statement, "applied" if last else "started")
+            else:
+                self._build(step, statement)
+        if not all(s.transactional for s in statements):
+            self.ledger.mark(self.run_id, step.position, "applied")
+        return done("rebuilt" if seen.state is State.INVALID else "done")
+
+    def _found_done(self, step: Step, row: StepRow | None, done: Callable[..., Done]) -> Done:
+        """A change that needs no work: finished before a kill (ours), or there before the run (not ours)."""
+        if row is None:
+            self.ledger.start(self.run_id, self._row(step, "already", owned=False, captured={}))
+            return done("there before", "not this run's: a rollback leaves it")
+        if row.status == "started":
+            self.ledger.mark(self.run_id, step.position, "applied", "finished by the server after the runner was gone")
+            return done("done", "the server had finished it after the runner was gone")
+        return done("there before" if row.status == "already" else "done before")
+
+    def _row(self, step: Step, status: str, *, owned: bool, captured: dict[str, Any]) -> StepRow:
+        change = step.change
+        return StepRow(
+            position=step.position,
+            kind=change.kind,
+            object=change.object,
+            relation=change.relation,
+            resolved_sql=change.resolved_sql(),
+            options=change.options.model_dump(),
+            status=status,
+            owned=owned,
+            captured=captured,
+            detail="",
+            started_at=None,
+            finished_at=None,
+        )
+
+    def _build(self, step: Step, statement: Statement) -> None:
+        """A statement outside a transaction; after a deadlock with another build it is tried again."""
+        for attempt in range(1, _BUILDS_TRIED + 1):
+            self._wait_for_foreign_builds(step)
+            try:
+                self._outside_transaction(step.position, step.object, statement)
+            except errors.StatementFailed as e:
+                self._clean_up(step)
+                if e.sqlstate == "40P01" and attempt < _BUILDS_TRIED:
+                    self._observer.event("retry", object=step.object, reason=e.message)
+                    continue
+                e.remedy = e.remedy or "mend the cause, then run it again: done changes are kept, the rest follows"
+                raise
+            except errors.Aborted:
+                if self._work.usable:
+                    self._clean_up(step)
+                raise
+            return
+
+    def _clean_up(self, step: Step) -> None:
+        """Drop the invalid index that a failed build leaves: writes pay for it, reads don't use it."""
+        if step.change.state(self._work).state is not State.INVALID:
+            return
+        for statement in step.change.undo({}):
+            try:
+                if statement.transactional:
+                    self._in_transaction(step.position, step.object, statement, "started")
+                else:
+                    self._outside_transaction(step.position, step.object, statement, budget_s=_CLEAN_UP_S, heed=False)
+            except errors.PgRunbookError as e:
+                self._observer.event(
+                    "left_over",
+                    object=step.object,
+                    reason=e.message,
+                    remedy=f"{statement.sql}; or run it again",
+                )
+
+    def _wait_for_orphan(self, step: Step, seen: Observation, *, cancel: bool) -> None:
+        """A build of this very index that another backend runs: an orphan of a killed runner, as a rule."""
+        self._observer.event("orphan", object=step.object, pid=seen.pid, action="cancel" if cancel else "wait")
+        if cancel:
+            self._work.value("select pg_catalog.pg_cancel_backend($1)", [seen.pid])
+        started = time.monotonic()
+        while step.change.state(self._work).state is State.BUILDING:
+            self._heed_interrupts(None)
+            self._tell(step.position, step.object, self._look(seen.pid), started)
+            time.sleep(0.2)
+
+    def _wait_for_foreign_builds(self, step: Step) -> None:
+        """Two concurrent builds on one table deadlock, so another one is waited for, within the budget."""
+        started = time.monotonic()
+        while found := self._watch.fetch(
+            "running_builds",
+            preflight.RunningBuild,
+            relations=[step.change.relation],
+            own_pid=self._work.backend_pid,
+        ):
+            names = "; ".join(f"pid {b.pid} ({b.application}) builds {b.index}" for b in found)
+            self._waited += 0.2
+            if self._waited > self._limits.wait_budget_s:
+                raise errors.Aborted(
+                    f"{step.object} waited {self._waited:.0f} s for another build on {step.change.relation}: {names}",
+                    remedy="run it again when that build is done, or raise limits.wait_budget_s",
+                )
+            self._heed_interrupts(None)
+            seen = _Watched("waiting for another build", True, 0, 0, names, wraparound=False)
+            self._tell(step.position, step.object, seen, started)
+            time.sleep(0.2)
+
+    # -- back ---------------------------------------------------------------------------------------------
+
+    def undo(self, rows: list[StepRow], scope: Scope, acknowledged: frozenset[str]) -> Iterator[Done]:
+        """Undo a run's own changes, the last one first. Raises `CheckFailed` before the first, if data would be lost.
+
+        `acknowledged` are the objects (or labels) whose data may go.
+        """
+        todo = [(row, self._again(row)) for row in reversed(rows) if row.open]
+        self._count = len(todo)
+        self._refuse_loss(todo, scope, acknowledged)
+        self.ledger.mark_run(self.run_id, "rolling_back")
+        for row, change in todo:
+            self._between()
+            kept = self._kept(row, change, scope)
+            done = self._keep(row, kept) if kept else self._undo_one(row, change)
+            self._observer.event("undo_done", **_as_dict(done))
+            yield done
+        self.ledger.mark_run(self.run_id, "rolled_back")
+
+    @staticmethod
+    def _again(row: StepRow) -> Change:
+        return changes.again(row.kind, row.resolved_sql, row.options, row.position)
+
+    @staticmethod
+    def _kept(row: StepRow, change: Change, scope: Scope) -> str:
+        """Why a change stays; empty when it is to be undone."""
+        if scope != "all" and change.options.on_rollback == "keep":
+            return "kept on purpose (on_rollback = keep)"
+        if scope == "indexes" and not change.is_index:
+            return "out of the asked scope (indexes)"
+        if not change.undo(row.captured):
+            return f"can't be undone: {change.options.irreversible}"
+        return ""
+
+    def _refuse_loss(self, todo: list[tuple[StepRow, Change]], scope: Scope, acknowledged: frozenset[str]) -> None:
+        losses = []
+        for row, change in todo:
+            named = {row.object, change.label} & acknowledged
+            if not self._kept(row, change, scope) and not change.options.acknowledge_loss and not named:
+                loss = change.loss(self._work)
+                losses += [(loss, change.label)] if loss else []
+        if losses:
+            raise errors.CheckFailed(
+                "rolling back would lose " + "; ".join(loss for loss, _ in losses) + "; nothing was undone",
+                remedy=f'acknowledge it with the parameter acknowledge_loss = "{", ".join(n for _, n in losses)}"'
+                ' (or acknowledge_loss = "reason" under [objects] in runbook.toml), or use scope = "indexes"',
+            )
+
+    def _keep(self, row: StepRow, reason: str) -> Done:
+        return Done(row.position, row.kind, row.object, "kept", 0.0, 0.0, reason)
+
+    def _undo_one(self, row: StepRow, change: Change) -> Done:
+        started, self._waited = time.monotonic(), 0.0
+
+        def done(outcome: str, detail: str = "") -> Done:
+            return Done(row.position, row.kind, row.object, outcome, time.monotonic() - started, self._waited, detail)
+
+        seen = change.state(self._work)
+        if seen.state is State.BUILDING:
+            self._observer.event("orphan", object=row.object, pid=seen.pid, action="cancel")
+            self._work.value("select pg_catalog.pg_cancel_backend($1)", [seen.pid])
+            while (seen := change.state(self._work)).state is State.BUILDING:
+                time.sleep(0.1)
+        if seen.state is State.ABSENT:
+            self.ledger.mark(self.run_id, row.position, "undone", "was gone already")
+            return done("gone already")
+        if seen.state is State.UNKNOWN and row.status == "started":
+            self.ledger.mark(self.run_id, row.position, "undone", "had not been done")
+            return done("had not been done")
+        if seen.state is State.DIFFERENT:
+            return done("left", f"somebody changed it since, so it is not this run's any more; {seen.detail}")
+        statements = change.undo(row.captured)
+        for statement in statements:
+            if statement.transactional:
+                last = statement is statements[-1]
+                self._in_transaction(row.position, row.object, statement, "undone" if last else "applied")
+            else:
+                self._outside_transaction(row.position, row.object, statement)
+        if not all(s.transactional for s in statements):
+            self.ledger.mark(self.run_id, row.position, "undone")
+        leftover = row.captured.get("leftover", "")
+        return done(
+            "undone",
+            f"an invalid leftover that was there before is not restored: {leftover}" if leftover else "",
+        )
+
+    # -- one statement ------------------------------------------------------------------------------------
+
+    def _in_transaction(self, position: int, obj: str, statement: Statement, status: str) -> None:
+        """A statement together with its ledger row, under lock_timeout, with retries, backoff and jitter."""
+        for attempt in range(1, self._limits.lock_tries + 1):
+            try:
+                with self._work.transaction(
+                    lock_timeout=f"{self.lock_timeout_ms}ms", statement_timeout=self._statement_timeout()
+                ):
+                    self._watched(position, obj, statement, budget_s=None)
+                    self.ledger.mark(self.run_id, position, status)
+            except errors.LockNotAvailable as e:
+                if attempt == self._limits.lock_tries:
+                    raise errors.Aborted(
+                        f"{obj}: no {statement.lock} lock on {statement.relation} in {attempt} tries of "
+                        f"{self.lock_timeout_ms} ms; {e.remedy or 'the blocker is not visible'}",
+                        remedy="run it again when the table is less busy, or end the blocker",
+                    ) from None
+                pause = min(0.1 * 2**attempt, _BACKOFF_LIMIT_S) * random.uniform(0.5, 1)  # noqa: S311
+                self._observer.event("retry", object=obj, reason=e.remedy or e.message, attempt=attempt, pause_s=pause)
+                self._pause(pause)
+                continue
+            return
+
+    def _outside_transaction(
+        self,
+        position: int,
+        obj: str,
+        statement: Statement,
+        *,
+        budget_s: float | None = None,
+        heed: bool = True,
+    ) -> None:
+        """A statement that can't be in a transaction; its waiting is bounded by the watcher."""
+        self._work.set("lock_timeout", "0")
+        try:
+            self._watched(position, obj, statement, budget_s=budget_s or self._limits.wait_budget_s, heed=heed)
+        finally:
+            if self._work.usable:
+                self._work.set("lock_timeout", f"{self.lock_timeout_ms}ms")
+
+    def _watched(
+        self, position: int, obj: str, statement: Statement, *, budget_s: float | None, heed: bool = True
+    ) -> None:
+        """Run a statement and look after it from the second session. Cancels it past the budget of waiting."""
+        started = last = time.monotonic()
+        before, told, blockers = self._waited, 0.0, ""
+        self._observer.event("statement", object=obj, sql=statement.sql, lock=statement.lock.value)
+        running = Running(self._work, statement.sql)
+        while not running.wait(_POLL_S):
+            seen = self._look(self._work.backend_pid)
+            now = time.monotonic()
+            if seen.waiting:
+                self._waited += now - last
+                blockers = seen.blockers or blockers
+            last = now
+            over = budget_s is not None and self._waited - before > budget_s
+            if over or seen.wraparound:
+                self._cancel(running)
+                reason = "an anti-wraparound vacuum, which does not yield" if seen.wraparound else blockers
+                raise errors.Aborted(
+                    f"{obj} waited {self._waited - before:.1f} s for {reason or 'other sessions'}; it was cancelled",
+                    remedy="run it again when they are done, end them, or raise limits.wait_budget_s",
+                )
+            if heed:
+                self._heed_interrupts(running)
+            if now - told > _TELL_EVERY_S:
+                told = now
+                self._tell(position, obj, seen, started)
+        try:
+            running.result()
+        except errors.LockNotAvailable as e:
+            e.remedy = f"held by {blockers}" if blockers else ""
+            raise
+
+    def _look(self, pid: int) -> _Watched:
+        """What a backend is at. When it has just ended there is nothing to see."""
+        return self._watch.one("watch", _Watched, pid=pid) or _Watched("ending", False, 0, 0, "", wraparound=False)
+
+    def _cancel(self, running: Running) -> None:
+        while not running.wait(0.5):
+            self._work.cancel()
+        with contextlib.suppress(errors.StatementFailed):
+            running.result()
+
+    def _heed_interrupts(self, running: Running | None) -> None:
+        if self._interrupts.presses < 2:
+            return
+        if running:
+            self._cancel(running)
+        raise errors.Aborted("cancelled by hand", remedy="run it again to go on, or roll back")
+
+    def _between(self) -> None:
+        """Between two changes: stop here if somebody asked to."""
+        if self._interrupts.presses:
+            raise errors.Aborted("stopped by hand between two changes", remedy="run it again to go on, or roll back")
+
+    def _pause(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self._between()
+            time.sleep(0.05)
+
+    def _statement_timeout(self) -> str:
+        return f"{int(self._limits.statement_timeout_s * 1000)}ms"
+
+    def _tell(self, position: int, obj: str, seen: _Watched, started: float) -> None:
+        fraction = min(seen.done / seen.total, 1.0) if seen.total and not seen.waiting else None
+        self._observer.progress(
+            Progress(
+                position=position,
+                count=self._count,
+                object=obj,
+                phase=seen.phase,
+                fraction=fraction,
+                seconds=time.monotonic() - started,
+                waiting_for=seen.blockers if seen.waiting else "",
+            )
+        )
+
+
+def _as_dict(done: Done) -> dict[str, Any]:
+    return {
+        "position": done.position,
+        "kind": done.kind,
+        "object": done.object,
+        "outcome": done.outcome,
+        "seconds": round(done.seconds, 3),
+        "waited": round(done.waited, 3),
+        "detail": done.detail,
+    }

@@ -1,0 +1,194 @@
+"""The ledger: tables in the target that say what each run did and what it owns. Rollback works from it alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pgrunbook import __version__, db, errors, sqlfile
+from pgrunbook.db import Database
+from pgrunbook.sqlfile import quoted
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """One run over this database."""
+
+    run_id: str
+    runbook: str
+    digest: str
+    system_identifier: str
+    database_name: str
+    search_path: list[str]
+    status: str
+    fingerprint: dict[str, str]
+    started_at: Any
+    finished_at: Any
+    rolled_back_at: Any
+
+
+@dataclass(frozen=True, slots=True)
+class StepRow:
+    """One change of a run. `owned`: this run made the object, so this run's rollback undoes it."""
+
+    position: int
+    kind: str
+    object: str
+    relation: str
+    resolved_sql: str
+    options: dict[str, Any]
+    status: str
+    owned: bool
+    captured: dict[str, Any]
+    detail: str
+    started_at: Any
+    finished_at: Any
+
+    @property
+    def open(self) -> bool:
+        """Whether a rollback has something to undo here."""
+        return self.owned and self.status in ("started", "applied")
+
+
+_RUN = (
+    "select run_id, runbook, digest, system_identifier, database_name, search_path, status, fingerprint,"
+    " started_at, finished_at, rolled_back_at from {schema}.run"
+)
+_STEP = (
+    "select position, kind, object, relation, resolved_sql, options, status, owned, captured, detail,"
+    " started_at, finished_at from {schema}.step where run_id = $1 order by position"
+)
+
+
+def ddl(schema: str, role: str = "") -> str:
+    """The ledger's DDL, for an administrator where the role may not create a schema."""
+    text = db.catalog_sql("ledger").decode().replace("{schema}", quoted(schema))
+    if not role:
+        return text.replace(", {role} the role that runs the runbooks", "")
+    name = quoted(role)
+    return (
+        text.replace("{role}", name)
+        + f"\ngrant usage on schema {quoted(schema)} to {name};\n"
+        + f"grant select, insert, update on all tables in schema {quoted(schema)} to {name};\n"
+    )
+
+
+class Ledger:
+    """The ledger of one database, through one session."""
+
+    def __init__(self, database: Database, schema: str) -> None:
+        self._db = database
+        self.schema = schema
+        self._name = quoted(schema)
+
+    def exists(self) -> bool:
+        """Whether the tables are there."""
+        return bool(self._db.value("select to_regclass($1) is not null", [f"{self._name}.step"]))
+
+    def usable(self) -> bool:
+        """Whether the role may read and write them."""
+        return bool(
+            self._db.value(
+                "select bool_and(has_table_privilege(t, p)) from unnest($1::text[]) t,"
+                " unnest(array['select', 'insert', 'update']) p",
+                [[f"{self._name}.run", f"{self._name}.step"]],
+            )
+        )
+
+    def create(self) -> None:
+        """Make the tables where they are missing. Raises `BadTarget` with the administrator's command."""
+        if self.exists():
+            return
+        try:
+            with self._db.transaction(client_min_messages="warning"):
+                for statement in sqlfile.split(ddl(self.schema)):
+                    self._db.execute(statement.sql)
+        except errors.StatementFailed as e:
+            if e.sqlstate != "42501":
+                raise
+            raise self.not_allowed(e.message) from None
+
+    def not_allowed(self, reason: str) -> errors.BadTarget:
+        """The error of a role that may not have the ledger, with the way out."""
+        option = "" if self.schema == "pgrunbook" else f" --schema {self.schema}"
+        return errors.BadTarget(
+            f"role {self._db.user} may not create or use the ledger (schema {self._name}): {reason}",
+            remedy=f"an administrator runs: pgrunbook ledger sql --role {self._db.user}{option}"
+            f" | psql -d {self._db.database}",
+        )
+
+    def begin(
+        self,
+        run_id: str,
+        runbook: str,
+        digest: str,
+        identity: tuple[str, str],
+        search_path: Sequence[str],
+        fingerprint: Mapping[str, str],
+    ) -> None:
+        """Record a run. `identity` is system identifier and database."""
+        self._db.rows(
+            f"insert into {self._name}.run (run_id, runbook, digest, system_identifier, database_name, search_path,"  # noqa: S608
+            " status, fingerprint, tool_version) values ($1, $2, $3, $4, $5, $6, 'running', $7::jsonb, $8)",
+            [
+                run_id,
+                runbook,
+                digest,
+                *identity,
+                list(search_path),
+                json.dumps(dict(fingerprint)),
+                __version__,
+            ],
+        )
+
+    def runs(self, runbook: str = "") -> list[RunRow]:
+        """The runs, newest first; none where there is no ledger."""
+        if not self.exists():
+            return []
+        query = _RUN.replace("{schema}", self._name)
+        where = " where $1 in ('', runbook) order by started_at desc, run_id desc"
+        return [RunRow(**row) for row in self._db.dicts(query + where, [runbook])]
+
+    def run(self, run_id: str) -> RunRow | None:
+        """One run."""
+        return next((r for r in self.runs() if r.run_id == run_id), None)
+
+    def steps(self, run_id: str) -> list[StepRow]:
+        """A run's changes in order."""
+        query = _STEP.replace("{schema}", self._name)
+        return [StepRow(**row) for row in self._db.dicts(query, [run_id])]
+
+    def owns_anything(self, run_id: str) -> bool:
+        """Whether a rollback of this run has anything to do."""
+        return any(s.open for s in self.steps(run_id))
+
+    def start(self, run_id: str, step: StepRow) -> None:
+        """Record a change that begins (or that was found done: status "already"); again on a resumed run."""
+        self._db.rows(
+            f"insert into {self._name}.step as s (run_id, position, kind, object, relation, resolved_sql, options,"  # noqa: S608
+            " status, owned, captured, detail) values ($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10::jsonb, $11)"
+            " on conflict (run_id, position) do update set status = excluded.status, detail = excluded.detail,"
+            " owned = s.owned or excluded.owned",
+            [
+                run_id, step.position, step.kind, step.object, step.relation, step.resolved_sql,
+                json.dumps(step.options), step.status, step.owned, json.dumps(step.captured), step.detail,
+            ],
+        )  # fmt: skip
+
+    def mark(self, run_id: str, position: int, status: str, detail: str = "") -> None:
+        """Change a step's status."""
+        self._db.rows(
+            f"update {self._name}.step set status = $3, detail = $4, finished_at = clock_timestamp()"  # noqa: S608
+            " where run_id = $1 and position = $2",
+            [run_id, position, status, detail],
+        )
+
+    def mark_run(self, run_id: str, status: str) -> None:
+        """Change a run's status."""
+        column = "rolled_back_at" if status == "rolled_back" else "finished_at"
+        self._db.rows(
+            f"update {self._name}.run set status = $2, {column} = clock_timestamp() where run_id = $1",  # noqa: S608
+            [run_id, status],
+        )

@@ -1,0 +1,153 @@
+"""Claims of the source document: claimed, measured, verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pgrunbook.findings import Check, Verdict
+from pgrunbook.measure.compare import QuerySummary
+from pgrunbook.runbook import Claim
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a stage measured that claims can be held against; what it did not measure is None."""
+
+    queries: Mapping[str, QuerySummary]
+    index_bytes: int | None = None
+    database_bytes_before: int | None = None
+    database_bytes_after: int | None = None
+    indexes_written: int = 0
+    indexes_written_concurrently: int = 0
+    changes_left: int | None = None
+    rows_lost: int | None = None
+    rows_detail: str = ""
+    probes: Mapping[str, Verdict] | None = None
+    rollback_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    """A number with its unit, or a yes or no; `ok` settles the claim where there is no number."""
+
+    text: str
+    number: float | None = None
+    ok: bool | None = None
+    detail: str = ""
+
+
+def hold(claims: Sequence[Claim], measured: Measured, stage: str) -> list[Check]:
+    """One check a claim; those of another stage are shown as pending there, and never gate here."""
+    return [_hold(claim, measured, stage) for claim in claims]
+
+
+def _hold(claim: Claim, measured: Measured, stage: str) -> Check:
+    def verdict(value: Verdict, text: str, detail: str = "", *, gates: bool = claim.gates) -> Check:
+        return Check(f"claim: {claim.id}", claim.section, value, claim.says, text, gates, detail)
+
+    if claim.not_measurable:
+        return verdict(Verdict.NOT_MEASURABLE, "not measurable here", claim.not_measurable, gates=False)
+    if claim.after != stage:
+        return verdict(Verdict.PENDING, f"measured by {claim.after}", gates=False)
+    value = _METRICS[str(claim.metric)](claim, measured)
+    if value is None:
+        return verdict(Verdict.NOT_MEASURABLE, "not measured", "this run has no value for it")
+    if value.number is None:
+        return verdict(Verdict.PASSED if value.ok else Verdict.FAILED, value.text, value.detail)
+    holds = (claim.at_least is None or value.number >= claim.at_least) and (
+        claim.at_most is None or value.number <= claim.at_most
+    )
+    asked = " and ".join(
+        f"{word} {bound:g}"
+        for word, bound in (("at least", claim.at_least), ("at most", claim.at_most))
+        if bound is not None
+    )
+    detail = "; ".join(t for t in (f"holds if {asked}", value.detail) if t)
+    return verdict(Verdict.PASSED if holds else Verdict.FAILED, value.text, detail)
+
+
+def _before(claim: Claim, m: Measured) -> _Value | None:
+    found = m.queries.get(claim.query)
+    return found and _Value(f"{found.before_ms:.2f} ms", found.before_ms, detail="median over the bind values")
+
+
+def _after(claim: Claim, m: Measured) -> _Value | None:
+    found = m.queries.get(claim.query)
+    return found and _Value(f"{found.after_ms:.2f} ms", found.after_ms, detail="median over the bind values")
+
+
+def _speedup(claim: Claim, m: Measured) -> _Value | None:
+    found = m.queries.get(claim.query)
+    spread = found and f"between {found.slowest_factor:.2g}× and {found.fastest_factor:.3g}× by bind value"
+    return found and _Value(f"{found.factor:.3g}×", found.factor, detail=str(spread))
+
+
+def _index_mb(_: Claim, m: Measured) -> _Value | None:
+    return None if m.index_bytes is None else _Value(f"{m.index_bytes / 2**20:.1f} MB", m.index_bytes / 2**20)
+
+
+def _growth(_: Claim, m: Measured) -> _Value | None:
+    if not m.database_bytes_before or m.database_bytes_after is None:
+        return None
+    percent = 100 * (m.database_bytes_after / m.database_bytes_before - 1)
+    return _Value(f"{percent:+.1f} %", percent)
+
+
+def _concurrently(_: Claim, m: Measured) -> _Value | None:
+    if not m.indexes_written:
+        return None
+    percent = 100 * m.indexes_written_concurrently / m.indexes_written
+    return _Value(
+        f"{m.indexes_written_concurrently} of {m.indexes_written} as written",
+        percent,
+        detail="percent; the plan builds them concurrently wherever the runbook does not say otherwise",
+    )
+
+
+def _repeatable(_: Claim, m: Measured) -> _Value | None:
+    return None if m.changes_left is None else _Value(f"{m.changes_left} changes left in a second plan", m.changes_left)
+
+
+def _rows(_: Claim, m: Measured) -> _Value | None:
+    if m.rows_lost is None:
+        return None
+    return _Value(m.rows_detail, ok=m.rows_lost == 0)
+
+
+def _answers(_: Claim, m: Measured) -> _Value | None:
+    known = {name: q.same_answers for name, q in m.queries.items() if q.same_answers is not None}
+    if not known:
+        return None
+    wrong = [name for name, same in known.items() if not same]
+    return _Value(
+        f"{len(known) - len(wrong)} of {len(known)} queries answer as before", ok=not wrong, detail=", ".join(wrong)
+    )
+
+
+def _probes(claim: Claim, m: Measured) -> _Value | None:
+    if m.probes is None or any(c not in m.probes for c in claim.checks):
+        return None
+    failed = [c for c in claim.checks if m.probes[c] is not Verdict.PASSED]
+    return _Value(
+        f"{len(claim.checks) - len(failed)} of {len(claim.checks)} probes pass", ok=not failed, detail=", ".join(failed)
+    )
+
+
+def _rollback(_: Claim, m: Measured) -> _Value | None:
+    return None if m.rollback_seconds is None else _Value(f"{m.rollback_seconds:.1f} s", m.rollback_seconds)
+
+
+_METRICS: Mapping[str, Callable[[Claim, Measured], _Value | None]] = {
+    "query_ms_before": _before,
+    "query_ms_after": _after,
+    "speedup": _speedup,
+    "index_mb": _index_mb,
+    "database_growth_percent": _growth,
+    "written_concurrently": _concurrently,
+    "repeatable": _repeatable,
+    "rows_unchanged": _rows,
+    "answers_unchanged": _answers,
+    "probes": _probes,
+    "rollback_seconds": _rollback,
+}

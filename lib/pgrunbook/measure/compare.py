@@ -1,0 +1,105 @@
+"""Before against after: one row a query and bind set."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pgrunbook.measure.sampling import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One query with one bind set before and after. `factor` is how many times faster the median got.
+
+    Times are medians in ms; a censored one is the limit, so a factor from it is a lower bound.
+    """
+
+    query: str
+    binds: str
+    before_ms: float
+    after_ms: float
+    factor: float
+    before: str
+    after: str
+    buffers_before: int
+    buffers_after: int
+    plan_before: str
+    plan_after: str
+    same_answer: bool | None
+    samples: int
+
+
+def compare(before: Sequence[Sample], after: Sequence[Sample]) -> list[Comparison]:
+    """Pair the samples by query and bind set; what has no partner is left out."""
+    partners = {(s.query, s.binds): s for s in after}
+    return [_pair(old, partners[old.query, old.binds]) for old in before if (old.query, old.binds) in partners]
+
+
+def _pair(old: Sample, new: Sample) -> Comparison:
+    before, after = median_ms(old), median_ms(new)
+    known = not (old.censored or new.censored)
+    return Comparison(
+        query=old.query,
+        binds=old.binds,
+        before_ms=before,
+        after_ms=after,
+        factor=before / after if after else 1.0,
+        before=shown_ms(old),
+        after=shown_ms(new),
+        buffers_before=old.buffers,
+        buffers_after=new.buffers,
+        plan_before=old.plan,
+        plan_after=new.plan,
+        same_answer=old.answer == new.answer and old.rows == new.rows if known else None,
+        samples=min(old.n, new.n),
+    )
+
+
+def median_ms(sample: Sample) -> float:
+    """The median, or the limit where the query went over it."""
+    return sample.censored * 1000 if sample.censored else sample.p50 or 0.0
+
+
+def shown_ms(sample: Sample) -> str:
+    """A median as a person reads it."""
+    return f"> {sample.censored:g} s" if sample.censored else f"{sample.p50 or 0.0:,.2f} ms"
+
+
+@dataclass(frozen=True, slots=True)
+class QuerySummary:
+    """A query over all its bind sets: the medians of the medians, and of the factors."""
+
+    query: str
+    before_ms: float
+    after_ms: float
+    factor: float
+    slowest_factor: float
+    fastest_factor: float
+    plan_before: str
+    plan_after: str
+    same_answers: bool | None
+
+
+def summarise(pairs: Sequence[Comparison]) -> list[QuerySummary]:
+    """One row a query."""
+    rows = []
+    for query in dict.fromkeys(p.query for p in pairs):
+        own = [p for p in pairs if p.query == query]
+        factors = [p.factor for p in own]
+        known = [p.same_answer for p in own if p.same_answer is not None]
+        rows.append(
+            QuerySummary(
+                query=query,
+                before_ms=statistics.median(p.before_ms for p in own),
+                after_ms=statistics.median(p.after_ms for p in own),
+                factor=statistics.median(factors),
+                slowest_factor=min(factors),
+                fastest_factor=max(factors),
+                plan_before=own[0].plan_before,
+                plan_after=own[0].plan_after,
+                same_answers=all(known) if known else None,
+            )
+        )
+    return rows

@@ -1,0 +1,198 @@
+"""Measuring the workload: plan, buffers and answer once a bind set, then timed runs, interleaved.
+
+Reads only: one short read-only transaction a sample, with a statement_timeout. A query over its limit is a
+censored value, not an error. Buffers and answers repeat exactly on warm data; times do not, so their number of
+samples stands beside them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pgrunbook import errors
+from pgrunbook.db import Database
+from pgrunbook.measure.workload import BindSet
+from pgrunbook.runbook import Query
+from pgrunbook.sqlfile import SqlStatement
+
+SAMPLES_FROM, SAMPLES_TO = 7, 40
+BUDGET_S = 0.4
+P99_NEEDS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One query with one bind set. Times in ms, of all the file's statements together; `buffers` in blocks of 8 kB.
+
+    `censored` is the limit in seconds that the query went over, 0 when it did not.
+    """
+
+    query: str
+    binds: str
+    shown: str
+    rows: int
+    buffers: int
+    plan: str
+    indexes: tuple[str, ...]
+    answer: str
+    times_ms: tuple[float, ...] = field(repr=False)
+    censored: float = 0
+    plans: tuple[Any, ...] = field(default=(), repr=False)
+
+    @property
+    def n(self) -> int:
+        return len(self.times_ms)
+
+    def quantile(self, q: float) -> float | None:
+        """The nearest-rank quantile in ms; None where there is no sample."""
+        if not self.times_ms:
+            return None
+        ordered = sorted(self.times_ms)
+        return ordered[min(len(ordered) - 1, max(0, -(-int(q * 1000) * len(ordered) // 1000) - 1))]
+
+    @property
+    def p50(self) -> float | None:
+        return self.quantile(0.5)
+
+
+def measure(
+    db: Database,
+    query: Query,
+    binds: Sequence[BindSet],
+    shown: Sequence[str],
+    timeout_s: float,
+    tell: Callable[[str], None] = lambda _: None,
+) -> list[Sample]:
+    """Measure one query over its bind sets: one explained run each, then timed runs in turn."""
+    explained = []
+    for number, one in enumerate(binds, 1):
+        tell(f"{query.name}: plan and answer, bind set {number} of {len(binds)}")
+        explained.append(_explain(db, query, one, timeout_s))
+    tell(f"{query.name}: timed runs over {len(binds)} bind sets")
+    times = _timed(db, query, [b for b, e in zip(binds, explained, strict=True) if not e.censored], timeout_s)
+    return [
+        Sample(
+            query=query.name,
+            binds=one.label,
+            shown=text,
+            rows=seen.rows,
+            buffers=seen.buffers,
+            plan=seen.plan,
+            indexes=seen.indexes,
+            answer=seen.answer,
+            times_ms=tuple(round(t, 4) for t in times.get(one.label, ())),
+            censored=seen.censored,
+            plans=seen.plans,
+        )
+        for one, text, seen in zip(binds, shown, explained, strict=True)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Explained:
+    rows: int = 0
+    buffers: int = 0
+    plan: str = ""
+    indexes: tuple[str, ...] = ()
+    answer: str = ""
+    censored: float = 0
+    plans: tuple[Any, ...] = ()
+
+
+def _explain(db: Database, query: Query, binds: BindSet, timeout_s: float) -> _Explained:
+    rows, answers, plans = 0, [], []
+    try:
+        for statement in query.statements:
+            values = [binds.values[p] for p in statement.parameters]
+            with _sample(db, timeout_s):
+                db.drain(statement.sql, values)  # warm: the plan below shall count buffers, not a cold start
+            with _sample(db, timeout_s):
+                plans.append(
+                    db.value(f"explain (analyze, buffers, timing off, format json) {statement.sql}", values)[0]["Plan"]
+                )
+            with _sample(db, timeout_s):
+                count, answer = _answer(db, statement, values, query.order)
+            rows += count
+            answers.append(answer)
+    except errors.StatementCancelled:
+        return _Explained(censored=timeout_s, plan="not known: over the time limit")
+    return _Explained(
+        rows=rows,
+        buffers=sum(p.get("Shared Hit Blocks", 0) + p.get("Shared Read Blocks", 0) for p in plans),
+        plan=" + ".join(dict.fromkeys(access(p) for p in plans)),
+        indexes=tuple(sorted({i for p in plans for i in _index_names(p)})),
+        answer=" ".join(answers),
+        plans=tuple(plans),
+    )
+
+
+def _answer(db: Database, statement: SqlStatement, values: Sequence[Any], order: str) -> tuple[int, str]:
+    """Row count and a hash of the answer, computed in the server in constant memory.
+
+    Without a declared order the rows are hashed as a set with multiplicity: equal rows in another order are equal.
+    """
+    position = f"row_number() over (order by {order})" if order else "0"
+    body = statement.sql.rstrip().rstrip(";")
+    query = (
+        "select count(*), coalesce(sum(hashtextextended(position::text || ':' || line, 0)::numeric), 0)::text"  # noqa: S608
+        f" from (select {position} as position, answer::text as line from ({body}) answer) lines"
+    )
+    count, digest = db.rows(query, values)[0]
+    return count, digest
+
+
+def _timed(db: Database, query: Query, binds: Sequence[BindSet], timeout_s: float) -> dict[str, list[float]]:
+    times: dict[str, list[float]] = {b.label: [] for b in binds}
+    end = time.perf_counter() + BUDGET_S * len(binds)
+    for round_number in range(SAMPLES_TO):
+        if round_number >= SAMPLES_FROM and time.perf_counter() > end:
+            break
+        for one in binds:  # in turn, so that a busy moment of the machine does not hit one of them alone
+            try:
+                spent = 0.0
+                with _sample(db, timeout_s):
+                    for statement in query.statements:
+                        values = [one.values[p] for p in statement.parameters]
+                        started = time.perf_counter()
+                        db.drain(statement.sql, values)
+                        spent += time.perf_counter() - started
+                times[one.label].append(spent * 1000)
+            except errors.StatementCancelled:
+                times[one.label].append(timeout_s * 1000)
+    return times
+
+
+def _sample(db: Database, timeout_s: float) -> Any:
+    return db.transaction(read_only=True, statement_timeout=f"{int(timeout_s * 1000)}ms")
+
+
+def access(plan: dict[str, Any]) -> str:
+    """How a plan reaches its tables, shortest form: the scans in order, each once.
+
+    >>> access({"Node Type": "Sort", "Plans": [{"Node Type": "Seq Scan", "Relation Name": "calls"}]})
+    'Seq Scan calls'
+    """
+    return ", ".join(dict.fromkeys(_scans(plan))) or plan["Node Type"]
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from _nodes(child)
+
+
+def _scans(plan: dict[str, Any]) -> Iterator[str]:
+    for node in _nodes(plan):
+        kind = node["Node Type"]
+        if kind == "Bitmap Heap Scan" or not kind.endswith("Scan"):
+            continue
+        name = node.get("Index Name") or node.get("Relation Name") or node.get("Alias", "")
+        yield f"{kind} {name}".strip()
+
+
+def _index_names(plan: dict[str, Any]) -> Iterator[str]:
+    """The indexes a plan reads. EXPLAIN gives names without schema."""
+    return (node["Index Name"] for node in _nodes(plan) if "Index Name" in node)

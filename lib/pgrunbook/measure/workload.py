@@ -1,0 +1,66 @@
+"""Bind values for the workload: sampled once by the baseline, the same ones used ever after.
+
+Values may be personal data: they stay in the run's private folder; everywhere else a keyed tag stands for them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pgrunbook import errors
+from pgrunbook.db import Database
+from pgrunbook.evidence.redact import tag
+from pgrunbook.runbook import Query
+
+
+@dataclass(frozen=True, slots=True)
+class BindSet:
+    """One set of values for a query's parameters. `label` names class and number: "common 1"."""
+
+    label: str
+    values: Mapping[str, str | None]
+
+    def shown(self, harmless: Sequence[str], key: bytes) -> str:
+        """The values as they may be written: harmless ones plainly, others as keyed tags."""
+        return ", ".join(
+            f"{name}={value if name in harmless or name == 'now' else tag(key, value)}"
+            for name, value in self.values.items()
+        )
+
+
+def sample_binds(db: Database, query: Query, now: datetime, timeout_s: float) -> list[BindSet]:
+    """Sample a query's bind values from the data. Raises `WrongUsage` where a sampling query does not fit."""
+    if not query.parameters:
+        return [BindSet("no parameters", {})]
+    sets = []
+    for name, sql in query.binds.items():
+        with db.transaction(read_only=True, statement_timeout=f"{int(timeout_s * 1000)}ms"):
+            rows = db.rows(f"select pg_catalog.to_jsonb(sampled) from ({sql.rstrip().rstrip(';')}) sampled")  # noqa: S608
+        for number, (row,) in enumerate(rows, 1):
+            values = {p: _text(row.get(p)) for p in query.parameters if p in row}
+            if "now" in query.parameters:
+                values.setdefault("now", now.isoformat())
+            missing = [p for p in query.parameters if p not in values]
+            if missing:
+                raise errors.WrongUsage(
+                    f"workload/{query.name}.sql: binds.{name} samples no value for {', '.join(missing)}",
+                    remedy="name its columns after the query's parameters",
+                )
+            sets.append(BindSet(f"{name} {number}" if len(rows) > 1 else name, values))
+    if not sets:
+        raise errors.CheckFailed(
+            f"workload/{query.name}.sql: its bind queries found no value in this database",
+            remedy="an empty database can't be measured: load data, or mend [binds]",
+        )
+    return sets
+
+
+def _text(value: Any) -> str | None:
+    """A JSON value as PostgreSQL reads it from an untyped literal."""
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value)
