@@ -67,7 +67,7 @@ def load(database: Database, runbook: Runbook, size: str, tell: Tell = lambda _:
         "select string_agg(found, ', ') from (select c.oid::regclass::text as found from pg_catalog.pg_class c"
         " join pg_catalog.pg_namespace n on n.oid = c.relnamespace where n.nspname not in ('information_schema')"
         " and n.nspname !~ '^pg_' and not exists (select from pg_catalog.pg_depend d where d.objid = c.oid"
-        " and d.classid = 'pg_catalog.pg_class'::regclass and d.deptype = 'e') order by 1 limit 3) some"
+        " and d.classid = 'pg_catalog.pg_class'::regclass and d.deptype = 'e') order by 1 limit 3) relations"
     )
     if found:
         raise errors.WrongUsage(

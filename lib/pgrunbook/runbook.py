@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from pgrunbook.changes import Change, ObjectOptions, RawSql
 from pgrunbook.sqlfile import SqlFile, SqlFileError, SqlStatement
 
 BIND_CLASSES = ("common", "rare", "absent")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,39}")
 _UNDOES = "-- undoes:"
 
 
@@ -211,7 +213,7 @@ def names(root: Path) -> list[str]:
 def load(root: Path, name: str) -> Runbook:
     """Read and validate a runbook. Raises `InvalidRunbook` with every mistake."""
     folder = root / "runbooks" / name
-    if not name or "/" in name or not folder.is_dir():
+    if not _NAME.fullmatch(name) or not folder.is_dir():
         there = ", ".join(names(root)) or "none"
         raise errors.WrongUsage(f"no runbook {name!r}; there are: {there}", remedy="pgrunbook list")
     mistakes: list[Mistake] = []

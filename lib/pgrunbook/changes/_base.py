@@ -121,6 +121,11 @@ class Change(Protocol):
         """The qualified name of the table it locks; empty where that is unknown."""
         ...
 
+    @property
+    def idents(self) -> tuple[str, ...]:
+        """What it adds to the schema's fingerprint, as "kind ident"."""
+        ...
+
     def resolve(self, db: Database) -> Change:
         """The same change with its names resolved on the target. Raises `PreflightFailed`."""
         ...

@@ -80,6 +80,11 @@ class AddColumn:
     def relation(self) -> str:
         return quoted(self.schema, self.table)
 
+    @property
+    def idents(self) -> tuple[str, ...]:
+        not_null = quoted(self.schema, self.table, f"{self.table}_{self.column}_not_null")  # a constraint from 18 on
+        return (f"column {self.object}", f"constraint {not_null}")
+
     def resolve(self, db: Database) -> AddColumn:
         table = find_relation(db, self.schema, self.table, self.written)
         if table.kind not in ("r", "p"):

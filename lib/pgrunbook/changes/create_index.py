@@ -96,6 +96,10 @@ class CreateIndex:
     def relation(self) -> str:
         return quoted(self.schema, self.table)
 
+    @property
+    def idents(self) -> tuple[str, ...]:
+        return (f"index {self.object}", f"invalid index {self.object}")
+
     def resolve(self, db: Database) -> CreateIndex:
         table = find_relation(db, self.schema, self.table, self.written)
         if table.kind != "r" and table.kind != "m":

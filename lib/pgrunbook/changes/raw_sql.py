@@ -45,6 +45,10 @@ class RawSql:
     def relation(self) -> str:
         return ""
 
+    @property
+    def idents(self) -> tuple[str, ...]:
+        return ()
+
     def refusal(self) -> str:
         """Why the statement can't be run as it stands; empty when it can."""
         if self.written.node_kind in _DECIDED_BY_THE_PLAN:

@@ -37,6 +37,9 @@ class _Value:
     detail: str = ""
 
 
+_MEDIAN = "median over the bind values"
+
+
 def hold(claims: Sequence[Claim], measured: Measured, stage: str) -> list[Check]:
     """One check a claim; those of another stage are shown as pending there, and never gate here."""
     return [_hold(claim, measured, stage) for claim in claims]
@@ -69,18 +72,20 @@ def _hold(claim: Claim, measured: Measured, stage: str) -> Check:
 
 def _before(claim: Claim, m: Measured) -> _Value | None:
     found = m.queries.get(claim.query)
-    return found and _Value(f"{found.before_ms:.2f} ms", found.before_ms, detail="median over the bind values")
+    return None if found is None else _Value(f"{found.before_ms:.2f} ms", found.before_ms, detail=_MEDIAN)
 
 
 def _after(claim: Claim, m: Measured) -> _Value | None:
     found = m.queries.get(claim.query)
-    return found and _Value(f"{found.after_ms:.2f} ms", found.after_ms, detail="median over the bind values")
+    return None if found is None else _Value(f"{found.after_ms:.2f} ms", found.after_ms, detail=_MEDIAN)
 
 
 def _speedup(claim: Claim, m: Measured) -> _Value | None:
     found = m.queries.get(claim.query)
-    spread = found and f"between {found.slowest_factor:.2g}× and {found.fastest_factor:.3g}× by bind value"
-    return found and _Value(f"{found.factor:.3g}×", found.factor, detail=str(spread))
+    if found is None:
+        return None
+    spread = f"{_MEDIAN}, from {found.slowest_factor:.2g}× to {found.fastest_factor:.3g}×"
+    return _Value(f"{found.factor:.3g}×", found.factor, detail=spread)
 
 
 def _index_mb(_: Claim, m: Measured) -> _Value | None:

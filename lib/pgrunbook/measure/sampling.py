@@ -65,14 +65,18 @@ def measure(
     shown: Sequence[str],
     timeout_s: float,
     tell: Callable[[str], None] = lambda _: None,
+    *,
+    timed: bool = True,
 ) -> list[Sample]:
-    """Measure one query over its bind sets: one explained run each, then timed runs in turn."""
+    """Measure one query over its bind sets: one explained run each, then (`timed`) timed runs in turn."""
     explained = []
     for number, one in enumerate(binds, 1):
         tell(f"{query.name}: plan and answer, bind set {number} of {len(binds)}")
         explained.append(_explain(db, query, one, timeout_s))
-    tell(f"{query.name}: timed runs over {len(binds)} bind sets")
-    times = _timed(db, query, [b for b, e in zip(binds, explained, strict=True) if not e.censored], timeout_s)
+    times: dict[str, list[float]] = {}
+    if timed:
+        tell(f"{query.name}: timed runs over {len(binds)} bind sets")
+        times = _timed(db, query, [b for b, e in zip(binds, explained, strict=True) if not e.censored], timeout_s)
     return [
         Sample(
             query=query.name,

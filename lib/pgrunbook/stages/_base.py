@@ -1,0 +1,402 @@
+"""What every stage has: its parameters, its session on the target, its run's folder and journal, its verdict.
+
+A stage consists of parts, one function a notebook cell. Each part is journalled; after one has failed none does
+anything any more; a stage is finished only when all its parts have run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from pgrunbook import db, errors, plan, rehearsal, runbook
+from pgrunbook.db import Database
+from pgrunbook.evidence import journal
+from pgrunbook.findings import Check, Verdict, verdict_of
+from pgrunbook.ledger import Ledger
+from pgrunbook.lock import hold_lock
+from pgrunbook.plan import Identity, Plan
+from pgrunbook.runbook import Runbook
+
+P = ParamSpec("P")
+R = TypeVar("R")
+_OF_ROLLBACK = {Verdict.PASSED: Verdict.ROLLED_BACK, Verdict.FAILED: Verdict.ROLLBACK_FAILED}
+_READ_ONLY = {"baseline"}
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class Parameters(BaseModel):
+    """The parameters common to all stages; a notebook's parameters cell names the same ones."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    runbook: str = "voip_v4"
+    target: str = "sandbox"
+    run_id: str = ""
+    evidence_dir: str = "evidence"
+
+
+@dataclass(frozen=True, slots=True)
+class StageResult:
+    """How a stage ended."""
+
+    stage: str
+    run_id: str
+    verdict: Verdict
+    seconds: float
+    findings: tuple[Check, ...]
+
+
+class Session:
+    """One stage of one run on one target. Open it with `open_session`."""
+
+    def __init__(
+        self, stage: str, parameters: Parameters, root: Path, about: Runbook, target: db.Target, run_id: str
+    ) -> None:
+        self.stage = stage
+        self.parameters = parameters
+        self.root = root
+        self.runbook = about
+        self.target = target
+        self.run_id = run_id
+        self.folder = run_folder(root, parameters, run_id)
+        self.journal = journal.Journal(self.folder)
+        self.findings: list[Check] = []
+        self.parts: list[str] = []
+        self.observers: list[Any] = []
+        self.halted = ""
+        self._started = time.monotonic()
+        self._open = contextlib.ExitStack()
+        self._database: Database | None = None
+
+    # -- sessions on the target ---------------------------------------------------------------------------
+
+    def connect(self, purpose: str, settings: Mapping[str, str] | None = None, *, read_only: bool = False) -> Database:
+        """A further session on the target; the caller closes it."""
+        return db.connect(
+            self.target,
+            database=self.runbook.name,
+            application_name=f"pgrunbook {self.runbook.name} {self.run_id} {self.stage} {purpose}",
+            search_path=self.runbook.about.search_path,
+            read_only=read_only,
+            settings=settings,
+        )
+
+    @property
+    def database(self) -> Database:
+        """The session for reading and planning, opened when it is first needed."""
+        if self._database is None or not self._database.usable:
+            self._database = self._open.enter_context(self.connect("main", read_only=self.stage in _READ_ONLY))
+            self._database.on_notice(lambda text: self.event("server_notice", text=text))
+        return self._database
+
+    @functools.cached_property
+    def identity(self) -> Identity:
+        """Which database this is; stops where the run began on another one."""
+        found = plan.identify(self.database)
+        begun = journal.last(self.journal.events(), "run_started")
+        if begun and begun["identity"] != list(found.key):
+            raise errors.BadTarget(
+                f"target {self.target.name} is database {found.database!r} of another server or name than the one "
+                f"run {self.run_id} began on ({begun['identity'][1]!r})",
+                remedy="name that run's target, or begin a new run with 10_baseline",
+            )
+        return found
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(self.database, self.runbook.about.ledger.name)
+
+    def plan(self) -> Plan:
+        """The plan as the target's catalog stands now."""
+        return plan.make(self.runbook, self.database)
+
+    def hold_lock(self) -> None:
+        """Keep other runs of this runbook off this database until the stage ends. Raises `Busy`."""
+        hold_lock(self._open.enter_context(self.connect("lock")), f"{self.runbook.name} stage", wait_s=2)
+
+    # -- what is written ----------------------------------------------------------------------------------
+
+    def event(self, name: str, **data: Any) -> None:
+        """Write an event of this stage to the journal, and tell the observers."""
+        self.journal.write(name, stage=self.stage, **data)
+        for observer in self.observers:
+            observer.event(name, **data)
+
+    def progress(self, progress: Any) -> None:
+        """Tell how far a change has got."""
+        self.journal.write("progress", stage=self.stage, durable=False, **asdict(progress))
+        for observer in self.observers:
+            observer.progress(progress)
+
+    def tell(self, text: str) -> None:
+        """Tell in one line what is being done."""
+        self.journal.write("telling", stage=self.stage, durable=False, text=text)
+        for observer in self.observers:
+            observer.tell(text)
+
+    def record(self, checks: Iterable[Check]) -> list[Check]:
+        """Keep checks for the verdict; returns them."""
+        checks = list(checks)
+        self.findings += checks
+        return checks
+
+    def write_json(self, name: str, value: Any, *, private: bool = False) -> None:
+        """Write a file of the run, whole or not at all."""
+        folder = self.private if private else self.folder
+        part = folder / f".{name}.{os.getpid()}"
+        part.write_text(json.dumps(value, ensure_ascii=False, indent=1, default=str) + "\n", encoding="utf-8")
+        if private:
+            part.chmod(0o600)
+        part.replace(folder / name)
+
+    def read_json(self, name: str, *, private: bool = False) -> Any:
+        """Read a file of the run. Raises `MissingForerunner` naming it where it is not there."""
+        path = (self.private if private else self.folder) / name
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise errors.MissingForerunner(
+                f"{self.stage} of run {self.run_id} needs {_shown(path, self.root)}, which is not there",
+                remedy="bring the run's folder back, or begin a new run with 10_baseline (a rollback works without it)",
+            ) from None
+
+    @property
+    def private(self) -> Path:
+        """The run's folder for what no bundle takes in: bind values and the key of their tags."""
+        folder = self.folder / "private"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return folder
+
+    # -- the end ------------------------------------------------------------------------------------------
+
+    def halt(self, error: BaseException) -> None:
+        """After an error no part does anything any more; the journal has the stage's end."""
+        if self.halted:
+            return
+        self.halted = str(error) or type(error).__name__
+        verdict = error.verdict if isinstance(error, errors.PgRunbookError) else "failed"
+        if isinstance(error, KeyboardInterrupt):
+            verdict = "aborted"
+        remedy = error.remedy if isinstance(error, errors.PgRunbookError) else ""
+        message = error.message if isinstance(error, errors.PgRunbookError) else self.halted
+        self._finish(Verdict(verdict), error=message, remedy=remedy)
+
+    def finish(self) -> StageResult:
+        """Write the stage's verdict to the journal. Raises `CheckFailed` or `Pending` unless it passed."""
+        if self.halted:
+            raise errors.Halted(f"this stage stopped before: {self.halted}", remedy="mend it and run all cells again")
+        missing = [name for name in parts_of(self.stage) if name not in self.parts]
+        if missing:
+            error = errors.CheckFailed(
+                f"{self.stage} is not complete: {', '.join(missing)} has not been run", remedy="run every cell in order"
+            )
+            self.halt(error)
+            raise error
+        verdict = verdict_of(self.findings)
+        if self.stage == "rollback":
+            verdict = _OF_ROLLBACK.get(verdict, verdict)
+        result = self._finish(verdict)
+        if verdict is Verdict.ROLLBACK_FAILED:
+            raise errors.RollbackFailed(*_say_failed(self.stage, self.findings))
+        if verdict is Verdict.FAILED:
+            raise errors.CheckFailed(*_say_failed(self.stage, self.findings))
+        if verdict is Verdict.PENDING:
+            raise errors.Pending(*_say_pending(self.findings))
+        return result
+
+    def _finish(self, verdict: Verdict, **data: Any) -> StageResult:
+        seconds = time.monotonic() - self._started
+        findings = [finding_json(c) for c in self.findings]
+        self.event("stage_finished", verdict=verdict.value, seconds=round(seconds, 2), findings=findings, **data)
+        self.close()
+        return StageResult(self.stage, self.run_id, verdict, seconds, tuple(self.findings))
+
+    def close(self) -> None:
+        """Close all sessions on the target."""
+        self._database = None
+        self._open.close()
+
+
+def _say_failed(stage: str, findings: Iterable[Check]) -> tuple[str]:
+    failed = [c for c in findings if c.verdict is Verdict.FAILED and c.gates]
+    if not failed:
+        return (f"{stage} checked nothing, which is a failure",)
+    lines = "\n".join(
+        f"  {c.check}, {c.object}: {c.measured or 'failed'}{f'; {c.detail}' if c.detail else ''}" for c in failed
+    )
+    return (f"{stage} failed, {len(failed)} of its checks did:\n{lines}",)
+
+
+def _say_pending(findings: Iterable[Check]) -> tuple[str]:
+    lines = "\n".join(f"  {c.check}: {c.claimed}" for c in findings if c.verdict is Verdict.PENDING and c.gates)
+    return (f"waits for a person to sign:\n{lines}",)
+
+
+def finding_json(check: Check) -> dict[str, Any]:
+    """A check as it stands in the journal and in `--json`."""
+    return asdict(check) | {"verdict": check.verdict.value}
+
+
+def _shown(path: Path, root: Path) -> str:
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+
+
+# -- parts ------------------------------------------------------------------------------------------------------
+
+_PARTS: dict[str, list[str]] = {}
+
+
+def parts_of(stage: str) -> list[str]:
+    """The parts a stage has to run before it is finished, in order."""
+    return _PARTS.get(stage, [])
+
+
+def part(
+    function: Callable[Concatenate[Session, P], R],
+) -> Callable[Concatenate[Session, P], R]:
+    """Make a function a part of the stage its module is named after: journalled, and stopped by the halt latch."""
+    stage = function.__module__.rpartition(".")[2]
+    _PARTS.setdefault(stage, []).append(function.__name__)
+
+    @functools.wraps(function)
+    def run(session: Session, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        if session.halted:
+            raise errors.Halted(
+                f"nothing was done: this stage stopped before, {session.halted}",
+                remedy="mend it and run all cells again",
+            )
+        session.event("part_started", part=function.__name__)
+        started = time.monotonic()
+        try:
+            found = function(session, *args, **kwargs)
+        except BaseException as e:
+            session.halt(e)
+            raise
+        session.event("part_finished", part=function.__name__, seconds=round(time.monotonic() - started, 3))
+        session.parts.append(function.__name__)
+        return found
+
+    return run
+
+
+# -- runs -------------------------------------------------------------------------------------------------------
+
+
+def new_run_id() -> str:
+    """UTC time and a few random letters."""
+    return datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ-") + "".join(
+        secrets.choice("abcdefghjkmnpqrstuvwxyz") for _ in range(4)
+    )
+
+
+def run_folder(root: Path, parameters: Parameters, run_id: str) -> Path:
+    """Where a run's files lie."""
+    return root / parameters.evidence_dir / parameters.runbook / run_id
+
+
+def runs(root: Path, parameters: Parameters) -> list[str]:
+    """The runs of a runbook over a target that left a journal, newest first."""
+    folder = root / parameters.evidence_dir / parameters.runbook
+    found = []
+    for path in folder.glob(f"*/{journal.NAME}"):
+        begun = journal.last(journal.read(path)[0], "run_started")
+        if begun and begun["target"] == parameters.target:
+            found.append((begun["at"], path.parent.name))
+    return [name for _, name in sorted(found, reverse=True)]
+
+
+def verdicts(root: Path, parameters: Parameters, run_id: str) -> dict[str, str]:
+    """The newest verdict of each stage of a run; one that began and has no end is "aborted"."""
+    events, _ = journal.read(run_folder(root, parameters, run_id) / journal.NAME)
+    found: dict[str, str] = {}
+    for event in events:
+        if event["event"] == "stage_started":
+            found[event["stage"]] = Verdict.ABORTED.value
+        elif event["event"] == "stage_finished":
+            found[event["stage"]] = event["verdict"]
+    return found
+
+
+def open_session(stage: str, parameters: Parameters, *, root: Path | None = None) -> Session:
+    """Open a stage: validate the runbook, reach the target, find the run. Writes nothing but the run's folder.
+
+    Without a run_id baseline begins a run and the others take the newest one; `MissingForerunner` says what lacks.
+    """
+    root = root or runbook.project_root()
+    target = db.parse_target(parameters.target)
+    about = runbook.load(root, parameters.runbook)
+    if parameters.run_id and not _RUN_ID.fullmatch(parameters.run_id):
+        raise errors.WrongUsage(
+            f"run_id {parameters.run_id[:70]!r} can't name a folder", remedy="use letters, digits, dots, dashes"
+        )
+    if target.is_sandbox:
+        rehearsal.ensure(about)
+    run_id = parameters.run_id or _choose_run(parameters, stage, about, target)
+    session = Session(stage, parameters, root, about, target, run_id)
+    try:
+        _begin(session)
+    except BaseException:
+        session.close()
+        raise
+    return session
+
+
+def _choose_run(parameters: Parameters, stage: str, about: Runbook, target: db.Target) -> str:
+    if stage == "rollback":
+        return _newest_owner(about, target)
+    if stage != "baseline":
+        raise errors.MissingForerunner(
+            f"{stage}: no run of {parameters.runbook} on {parameters.target} in {parameters.evidence_dir}/",
+            remedy="run 10_baseline first, or give run_id",
+        )
+    return new_run_id()
+
+
+def _newest_owner(about: Runbook, target: db.Target) -> str:
+    """The newest run that still owns anything, as the ledger has it: a rollback needs no evidence folder."""
+    with db.connect(target, database=about.name, application_name=f"pgrunbook {about.name} rollback") as session:
+        ledger = Ledger(session, about.about.ledger.name)
+        for row in ledger.runs(about.name):
+            if ledger.owns_anything(row.run_id):
+                return row.run_id
+    raise errors.MissingForerunner(
+        f"rollback: no run of {about.name} owns anything on {target.name}; there is nothing to undo",
+        remedy=f"pgrunbook status {about.name} --target {target.name}",
+    )
+
+
+def _begin(session: Session) -> None:
+    """Reach the target before anything is written, then note the stage's start."""
+    identity = plan.identify(session.database)
+    known = session.journal.path.exists()
+    if known:
+        _ = session.identity  # compares with the run's own
+    elif session.stage not in ("baseline", "rollback"):
+        raise errors.MissingForerunner(
+            f"{session.stage}: run {session.run_id} has no folder {_shown(session.folder, session.root)}",
+            remedy="bring it back, or begin a new run with 10_baseline",
+        )
+    session.hold_lock()
+    session.folder.mkdir(parents=True, exist_ok=True)
+    if not known:
+        session.event(
+            "run_started",
+            run_id=session.run_id,
+            runbook=session.runbook.name,
+            target=session.target.name,
+            identity=list(identity.key),
+        )
+    session.event("stage_started", run_id=session.run_id, pid=os.getpid())

@@ -1,0 +1,157 @@
+"""What baseline, verify and rollback share: bind values, samples and row counts of a run."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pgrunbook import errors
+from pgrunbook.findings import Check
+from pgrunbook.measure import probe, sampling, workload
+from pgrunbook.measure.sampling import Sample
+from pgrunbook.measure.workload import BindSet
+from pgrunbook.runbook import Assertion
+from pgrunbook.stages._base import Session
+
+BINDS, BASELINE, VERIFY = "binds.json", "baseline_samples.json", "verify_samples.json"
+
+
+@dataclass(frozen=True, slots=True)
+class TableSize:
+    """A table as it was found. `rows` is exact on a quiet database, else None."""
+
+    table: str
+    rows: int | None
+    estimated_rows: int
+    table_bytes: int
+    index_bytes: int
+    analyzed: str
+    changed_since: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    table: str
+    estimated_rows: int
+    table_bytes: int
+    index_bytes: int
+    analyzed: str
+    changed_since: int
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSize:
+    """The database's size in bytes, and since when its statistics count."""
+
+    bytes: int
+    since: str
+
+
+def quiet(session: Session) -> bool:
+    """Whether nobody else writes, so that counts and answers have to be equal: the sandbox, or `live = false`."""
+    return session.target.is_sandbox or not session.runbook.about.live
+
+
+def tables(session: Session) -> list[TableSize]:
+    """Sizes of the tables in the runbook's schemas, with exact row counts on a quiet database."""
+    found = session.database.fetch("tables", _Table, schemas=list(session.runbook.about.search_path))
+    rows: list[TableSize] = []
+    for number, table in enumerate(found, 1):
+        count = None
+        if quiet(session):
+            session.tell(f"counting {table.table}, {number} of {len(found)}")
+            count = _count(session, table.table)
+        rows.append(TableSize(rows=count, **asdict(table)))
+    return rows
+
+
+def _count(session: Session, table: str) -> int | None:
+    """The exact count, None where it takes longer than a query may."""
+    timeout = f"{int(session.runbook.about.limits.query_timeout_s * 1000)}ms"
+    try:
+        with session.database.transaction(read_only=True, statement_timeout=timeout):
+            return int(session.database.value(f"select count(*) from {table}"))  # noqa: S608  quoted by format('%I')
+    except errors.StatementCancelled:
+        return None
+
+
+def sample_binds(session: Session) -> None:
+    """Sample the workload's bind values and keep them, with the key of their tags, in the private folder."""
+    now = datetime.now(UTC)
+    timeout = session.runbook.about.limits.query_timeout_s
+    found = {
+        q.name: [asdict(b) for b in workload.sample_binds(session.database, q, now, timeout)]
+        for q in session.runbook.workload
+    }
+    session.write_json(BINDS, {"key": secrets.token_hex(16), "now": now.isoformat(), "binds": found}, private=True)
+
+
+def measure(session: Session, *, timed: bool = True) -> list[Sample]:
+    """Measure the whole workload with the run's own bind values."""
+    kept = session.read_json(BINDS, private=True)
+    key = bytes.fromhex(kept["key"])
+    samples: list[Sample] = []
+    for query in session.runbook.workload:
+        binds = [BindSet(b["label"], b["values"]) for b in kept["binds"].get(query.name, ())]
+        if not binds:
+            raise errors.CheckFailed(
+                f"workload/{query.name}.sql is newer than the baseline of run {session.run_id}",
+                remedy="begin a new run with 10_baseline",
+            )
+        shown = [b.shown(query.harmless, key) for b in binds]
+        timeout = session.runbook.about.limits.query_timeout_s
+        samples += sampling.measure(session.database, query, binds, shown, timeout, session.tell, timed=timed)
+    return samples
+
+
+def keep(session: Session, name: str, samples: list[Sample]) -> None:
+    """Write samples to the run's folder; they hold no bind value."""
+    session.write_json(name, [asdict(s) for s in samples])
+
+
+def kept(session: Session, name: str) -> list[Sample]:
+    """The samples of an earlier stage."""
+    return [_sample(row) for row in session.read_json(name)]
+
+
+def _sample(row: dict[str, Any]) -> Sample:
+    lists = {k: tuple(v) for k, v in row.items() if isinstance(v, list)}
+    return Sample(**(row | lists))
+
+
+def run_probe(session: Session, assertion: Assertion) -> Check:
+    """Run one check or probe on the target. Rows are quoted on the sandbox only."""
+    session.tell(f"check {assertion.name}")
+    with session.connect("probe") as db:
+        return probe.run(
+            assertion,
+            db,
+            lambda: session.connect("rival"),
+            session.runbook.about.limits.query_timeout_s,
+            show_rows=session.target.is_sandbox,
+        )
+
+
+def megabytes(count: int) -> str:
+    """Bytes as a person reads them.
+
+    >>> megabytes(3 * 2**20 // 2)
+    '1.5 MB'
+    """
+    return f"{count / 2**20:,.1f} MB"
+
+
+def index_names(session: Session) -> list[str]:
+    """The qualified names of the indexes that the runbook makes."""
+    return [s.object for s in session.plan().steps if s.change.is_index]
+
+
+def index_bytes(session: Session, names: list[str]) -> int:
+    """The size of some indexes together."""
+    return int(
+        session.database.value(
+            "select coalesce(sum(pg_catalog.pg_relation_size(to_regclass(n))), 0) from unnest($1::text[]) n", [names]
+        )
+    )

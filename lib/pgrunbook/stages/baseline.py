@@ -1,0 +1,161 @@
+"""Baseline: what is there before the change. Reads only."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from pgrunbook import fingerprint
+from pgrunbook.findings import Check, Verdict, passed
+from pgrunbook.measure.compare import shown_ms
+from pgrunbook.measure.sampling import P99_NEEDS, Sample
+from pgrunbook.stages import _measuring
+from pgrunbook.stages._base import Parameters, Session, StageResult, part
+from pgrunbook.stages._measuring import DatabaseSize, TableSize
+
+
+class BaselineParameters(Parameters):
+    """Baseline has the common parameters only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One thing that an auditor wants to know of the surroundings."""
+
+    what: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class IndexUse:
+    """An index and how often it was read since the statistics began."""
+
+    index: str
+    table: str
+    bytes: int
+    scans: int
+    valid: bool
+    definition: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueryTime:
+    """A query with one bind set. Times in ms; `p99` only from 1,000 samples on."""
+
+    query: str
+    binds: str
+    values: str
+    rows: int
+    buffers: int
+    p50: str
+    p95: float | None
+    max: float | None
+    samples: int
+    plan: str
+    p99: float | None = None
+
+
+@part
+def surroundings(session: Session) -> list[Fact]:
+    """Server, database, role and the age of its statistics."""
+    who = session.identity
+    size = session.database.exactly("size", DatabaseSize)
+    session.write_json("baseline_size.json", asdict(size))
+    return [
+        Fact("runbook", f"{session.runbook.name}: {session.runbook.about.title}"),
+        Fact("source", session.runbook.about.source),
+        Fact("run", session.run_id),
+        Fact("target", f"{session.target.name}, database {who.database}, system {who.system_identifier}"),
+        Fact("server", f"PostgreSQL {who.version // 10000}.{who.version % 10000}"),
+        Fact("role", who.role + (" (superuser)" if who.superuser else "")),
+        Fact("size", _measuring.megabytes(size.bytes)),
+        Fact("statistics count since", size.since),
+        Fact("database is", "quiet: counts and answers gate" if _measuring.quiet(session) else "live: they are told"),
+    ]
+
+
+@part
+def tables(session: Session) -> list[TableSize]:
+    """Tables with sizes, rows and the age of their statistics."""
+    found = _measuring.tables(session)
+    session.write_json("baseline_tables.json", [asdict(t) for t in found])
+    never = [t.table for t in found if t.analyzed == "never" and t.table_bytes > 2**20]
+    session.record(
+        [
+            passed(
+                "statistics",
+                "tables",
+                not never,
+                gates=False,
+                claimed="every table of some size was analyzed",
+                measured=", ".join(never) or "all were",
+                detail="" if not never else f"estimates are guesses without: analyze {never[0]}",
+            )
+        ]
+    )
+    return found
+
+
+@part
+def indexes(session: Session) -> list[IndexUse]:
+    """Existing indexes, their sizes and how often each was read."""
+    found = session.database.fetch("indexes", IndexUse, schemas=list(session.runbook.about.search_path))
+    session.write_json("baseline_indexes.json", [asdict(i) for i in found])
+    return found
+
+
+@part
+def schema_fingerprint(session: Session) -> list[Fact]:
+    """A hash per kind of object, against which a rollback is proven."""
+    ledger = session.runbook.about.ledger.name
+    kinds = fingerprint.take(session.database, ledger)
+    session.write_json("fingerprint.json", kinds)
+    session.write_json("fingerprint_objects.json", fingerprint.objects(session.database, ledger))
+    return [Fact(kind, digest) for kind, digest in kinds.items()]
+
+
+@part
+def queries(session: Session) -> list[QueryTime]:
+    """The workload, each query over its common, rare and absent bind values."""
+    _measuring.sample_binds(session)
+    samples = _measuring.measure(session)
+    _measuring.keep(session, _measuring.BASELINE, samples)
+    session.record(
+        Check(
+            "measured",
+            f"{s.query}, {s.binds}",
+            Verdict.FAILED if s.censored else Verdict.PASSED,
+            claimed=f"within {session.runbook.about.limits.query_timeout_s:g} s",
+            measured=shown_ms(s),
+            gates=False,
+            detail="over the time limit: a censored value, kept as such" if s.censored else "",
+        )
+        for s in samples
+    )
+    return [query_time(s) for s in samples]
+
+
+def query_time(s: Sample) -> QueryTime:
+    """A sample as a row for a person."""
+    return QueryTime(
+        query=s.query,
+        binds=s.binds,
+        values=s.shown,
+        rows=s.rows,
+        buffers=s.buffers,
+        p50=shown_ms(s),
+        p95=s.quantile(0.95),
+        max=s.quantile(1),
+        samples=s.n,
+        plan=s.plan,
+        p99=s.quantile(0.99) if s.n >= P99_NEEDS else None,
+    )
+
+
+def run(session: Session) -> StageResult:
+    """The whole stage."""
+    surroundings(session)
+    tables(session)
+    indexes(session)
+    schema_fingerprint(session)
+    queries(session)
+    return session.finish()

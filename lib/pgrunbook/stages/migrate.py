@@ -1,0 +1,147 @@
+"""Migrate: preflight, plan, execution with progress, and what was done. The first stage that writes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from pgrunbook import errors, fingerprint
+from pgrunbook import plan as planning
+from pgrunbook import preflight as looking
+from pgrunbook.execute import Done, Executor
+from pgrunbook.findings import Check, Verdict, passed
+from pgrunbook.plan import Plan
+from pgrunbook.stages._base import Parameters, Session, StageResult, part
+
+
+class MigrateParameters(Parameters):
+    """Migrate has the common parameters only."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRow:
+    """One step of the plan as a person reads it."""
+
+    position: int
+    kind: str
+    object: str
+    state: str
+    written: str
+    safe: str
+    lock: str
+    estimate_mb: float
+    undo: str
+    notes: str
+
+
+@part
+def preflight(session: Session) -> list[Check]:
+    """Everything that forbids the change, looked at before the first write."""
+    _require_baseline(session)
+    plan = session.plan()
+    checks = session.record(looking.check(session.runbook, plan, session.database, session.ledger))
+    session.event("preflight", checks=len(checks))
+    failed = [c for c in checks if c.verdict is Verdict.FAILED and c.gates]
+    if failed:
+        lines = "\n".join(f"  {c.check}, {c.object}: {c.measured}; {c.detail}" for c in failed)
+        raise errors.PreflightFailed(f"preflight forbids the change, nothing was written:\n{lines}")
+    return checks
+
+
+@part
+def plan(session: Session) -> list[PlanRow]:
+    """The changes in order, with the written and the safe form, the lock, the state and the way back."""
+    made = session.plan()
+    session.event("plan", digest=made.digest, steps=[s.as_json() for s in made.steps])
+    return plan_rows(made)
+
+
+def plan_rows(plan: Plan) -> list[PlanRow]:
+    """A plan as rows."""
+    return [
+        PlanRow(
+            position=step.position,
+            kind=step.kind,
+            object=step.object,
+            state=step.seen.state.value,
+            written=step.change.written.sql,
+            safe=step.as_json()["safe"],
+            lock=step.lock,
+            estimate_mb=round(step.estimate.bytes / 2**20, 1),
+            undo=step.undo_text,
+            notes="; ".join(step.change.lint()),
+        )
+        for step in plan.steps
+    ]
+
+
+@part
+def execute(session: Session) -> list[Done]:
+    """Carry the plan out; a run that was killed is taken up where it was."""
+    about = session.runbook.about
+    made = session.plan()
+    session.ledger.create()
+    _bind_run(session, made)
+    session.event("migration_started", digest=made.digest)
+    done: list[Done] = []
+    with Executor(
+        session.runbook.name,
+        session.run_id,
+        session.connect,
+        about.limits,
+        dict(made.settings),
+        about.ledger.name,
+        session,
+    ) as executor:
+        for one in executor.migrate(made, about.build.orphan):
+            done.append(one)
+            session.record(
+                [passed("change", one.object, True, claimed="done", measured=one.outcome, detail=one.detail)]
+            )
+    session.write_json("migrate.json", {"digest": made.digest, "done": [asdict(d) for d in done]})
+    return done
+
+
+@part
+def way_back(session: Session) -> list[PlanRow]:
+    """What a rollback of this run would do: only what this run owns."""
+    owned = {r.position for r in session.ledger.steps(session.run_id) if r.open}
+    return [row for row in reversed(plan_rows(session.plan())) if row.position in owned]
+
+
+def _require_baseline(session: Session) -> None:
+    for name in ("fingerprint.json", "baseline_samples.json"):
+        session.read_json(name)
+
+
+def _bind_run(session: Session, made: Plan) -> None:
+    """Bind the run to this database and this plan, or make sure that it is the one it was bound to."""
+    identity = planning.identify(session.database)
+    row = session.ledger.run(session.run_id)
+    if row is None:
+        kinds = fingerprint.take(session.database, session.ledger.schema)
+        session.ledger.begin(session.run_id, session.runbook.name, made.digest, identity.key, made.search_path, kinds)
+        return
+    require_same(session, made, row.digest)
+    if row.status in ("rolling_back", "rolled_back"):
+        raise errors.WrongUsage(
+            f"run {session.run_id} was rolled back; it can't be carried out again",
+            remedy="begin a new run with 10_baseline",
+        )
+
+
+def require_same(session: Session, made: Plan, digest: str) -> None:
+    """Stop where the plan is no longer the one the run began with."""
+    if made.digest != digest:
+        raise errors.WrongUsage(
+            f"run {session.run_id} began with plan {digest[:16]}, but runbook and target now give {made.digest[:16]}",
+            remedy="restore the runbook as it was, or roll the run back and begin a new one",
+        )
+
+
+def run(session: Session) -> StageResult:
+    """The whole stage."""
+    preflight(session)
+    plan(session)
+    execute(session)
+    way_back(session)
+    return session.finish()

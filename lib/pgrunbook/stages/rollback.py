@@ -1,0 +1,217 @@
+"""Rollback: undo what the run did and nothing else, then prove it. Works from the ledger alone."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from pgrunbook import changes, errors, fingerprint
+from pgrunbook.execute import Done, Executor
+from pgrunbook.findings import Check, Verdict, passed
+from pgrunbook.ledger import RunRow
+from pgrunbook.measure import claims as claiming
+from pgrunbook.measure.claims import Measured
+from pgrunbook.measure.compare import compare
+from pgrunbook.plan import build_settings
+from pgrunbook.stages import _measuring
+from pgrunbook.stages._base import Parameters, Session, StageResult, part
+from pgrunbook.stages.verify import answer_checks, rows_check
+
+_DONE = "rollback.json"
+
+
+class RollbackParameters(Parameters):
+    """`scope`: "indexes" undoes indexes only (quick), "all" also what the runbook keeps; empty: all but that.
+
+    `acknowledge_loss`: objects whose data may go, separated by commas. `production`: probes may run on a target
+    that is not the sandbox.
+    """
+
+    scope: Literal["", "indexes", "all"] = ""
+    acknowledge_loss: str = ""
+    production: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """One kind of object: is its fingerprint that of before the run?"""
+
+    kind: str
+    verdict: Verdict
+    detail: str
+
+
+@part
+def undo(session: Session) -> list[Done]:
+    """Undo the run's own changes, the last one first."""
+    row = _run_row(session)
+    about, parameters = session.runbook.about, _parameters(session)
+    settings = dict(build_settings(about.build, is_sandbox=session.target.is_sandbox))
+    acknowledged = frozenset(n.strip() for n in parameters.acknowledge_loss.split(",") if n.strip())
+    started, done = time.monotonic(), list[Done]()
+    try:
+        with Executor(
+            session.runbook.name, session.run_id, session.connect, about.limits, settings, about.ledger.name, session
+        ) as executor:
+            for one in executor.undo(session.ledger.steps(row.run_id), parameters.scope, acknowledged):
+                done.append(one)
+    except (errors.StatementFailed, errors.LostConnection) as e:
+        raise errors.RollbackFailed(_left(session, e), remedy=_mend(session)) from None
+    seconds = time.monotonic() - started
+    limit = about.limits.rollback_s
+    session.record(
+        [
+            *(
+                passed("undo", d.object, d.outcome != "left", claimed="undone", measured=d.outcome, detail=d.detail)
+                for d in done
+            ),
+            passed(
+                "time of the rollback", session.runbook.name, seconds <= limit,
+                claimed=f"within {limit:g} s", gates=False, measured=f"{seconds:.1f} s",
+            ),
+        ]
+    )  # fmt: skip
+    session.write_json(_DONE, {"seconds": seconds, "done": [asdict(d) for d in done]})
+    return done
+
+
+@part
+def proof(session: Session) -> list[Proof]:
+    """The schema's fingerprint against that of before the run, and what differs with its reason."""
+    row = _run_row(session)
+    exceptions = _exceptions(session)
+    excluded = [ident for idents in exceptions.values() for ident in idents]
+    found = fingerprint.take(session.database, session.ledger.schema, excluded)
+    rows = []
+    leftovers = [s.captured["leftover"] for s in session.ledger.steps(row.run_id) if s.captured.get("leftover")]
+    unknown = any(r.kind == changes.RawSql.kind and r.status != "undone" for r in session.ledger.steps(row.run_id))
+    for kind in sorted({*found, *row.fingerprint}):
+        same = found.get(kind) == row.fingerprint.get(kind)
+        detail, gates = "", True
+        if not same and kind == "invalid index" and leftovers:
+            same, detail = True, "exception: an invalid leftover was not restored: " + "; ".join(leftovers)
+        elif not same:
+            others = _differing(session, kind, excluded)
+            detail = "; ".join(others[:5]) or "differs"
+            gates = not (session.runbook.about.live or unknown)
+            detail += "" if gates else "; others may have changed it since"
+        session.record(
+            [passed("fingerprint", kind, same, claimed="as before the run", measured="equal" if same else "differs",
+                    gates=gates, detail=detail)]
+        )  # fmt: skip
+        rows.append(Proof(kind, Verdict.PASSED if same else Verdict.FAILED, detail))
+    for reason in exceptions:
+        rows.append(Proof("exception", Verdict.PASSED, reason))
+    return rows
+
+
+@part
+def answers(session: Session) -> list[Check]:
+    """The workload answers as before the run, and no row is gone."""
+    try:
+        before = _measuring.kept(session, _measuring.BASELINE)
+        after = _measuring.measure(session, timed=False)
+    except errors.MissingForerunner as e:
+        return session.record([Check("answer", "workload", Verdict.NOT_MEASURABLE, gates=False, detail=e.message)])
+    pairs = compare(before, after)
+    return session.record([*answer_checks(session, pairs), rows_check(session, _measuring.tables(session))])
+
+
+@part
+def probes(session: Session) -> list[Check]:
+    """The probes again: what the application does still works."""
+    allowed = session.target.is_sandbox or _parameters(session).production
+    if not session.runbook.probes or not allowed:
+        detail = "they write (and roll back); on a real system they run with production = true" if not allowed else ""
+        return session.record(
+            [Check("probes", session.runbook.name, Verdict.NOT_MEASURABLE, gates=False, detail=detail)]
+        )
+    return session.record(_measuring.run_probe(session, p) for p in session.runbook.probes)
+
+
+@part
+def claims(session: Session) -> list[Check]:
+    """The promises about the way back: claimed, measured, verdict."""
+    probed = {p.name for p in session.runbook.probes}
+    rows = next((c for c in session.findings if c.check == "rows"), None)
+    counted = rows is not None and rows.verdict is not Verdict.NOT_MEASURABLE
+    measured = Measured(
+        queries={},
+        rows_lost=int(rows.verdict is Verdict.FAILED) if counted and rows else None,
+        rows_detail=rows.measured if rows else "",
+        probes={c.check: c.verdict for c in session.findings if c.check in probed} or None,
+        rollback_seconds=float(session.read_json(_DONE)["seconds"]),
+    )
+    mine = [c for c in session.runbook.about.claims if c.after == "rollback"]
+    return session.record(claiming.hold(mine, measured, "rollback"))
+
+
+def restart_note(session: Session) -> str:
+    """Whether the application has to be restarted, in the runbook's words."""
+    return session.runbook.about.restart_note or "the runbook does not say whether the application needs a restart"
+
+
+def _parameters(session: Session) -> RollbackParameters:
+    if isinstance(session.parameters, RollbackParameters):
+        return session.parameters
+    return RollbackParameters(**session.parameters.model_dump())
+
+
+def _run_row(session: Session) -> RunRow:
+    row = session.ledger.run(session.run_id)
+    if row is None:
+        raise errors.WrongUsage(
+            f"the ledger of {session.target.name} knows no run {session.run_id}",
+            remedy=f"pgrunbook status {session.runbook.name} --target {session.target.name}",
+        )
+    if row.runbook != session.runbook.name:
+        raise errors.WrongUsage(f"run {session.run_id} is of runbook {row.runbook}", remedy="name that runbook")
+    return row
+
+
+def _exceptions(session: Session) -> dict[str, tuple[str, ...]]:
+    """What stays on purpose, by reason, with what it adds to the fingerprint."""
+    found: dict[str, tuple[str, ...]] = {}
+    reasons = {d["object"]: d["detail"] for d in session.read_json(_DONE)["done"] if d["outcome"] == "kept"}
+    for row in session.ledger.steps(session.run_id):
+        if row.object in reasons:
+            change = changes.again(row.kind, row.resolved_sql, row.options, row.position)
+            found[f"{row.object}: {reasons[row.object]}"] = change.idents
+    return found
+
+
+def _differing(session: Session, kind: str, excluded: list[str]) -> list[str]:
+    """Which objects of a kind differ, where the run's folder still knows."""
+    try:
+        before = session.read_json("fingerprint_objects.json")
+    except errors.MissingForerunner:
+        return ["which objects can't be told without the run's folder"]
+    now = fingerprint.objects(session.database, session.ledger.schema)
+    words = fingerprint.differing(before, {k: v for k, v in now.items() if k not in excluded})
+    return [w for w in words if w.startswith(f"{kind} ")]
+
+
+def _left(session: Session, error: errors.PgRunbookError) -> str:
+    left = [r.object for r in session.ledger.steps(session.run_id) if r.open]
+    return f"{error.message}; still there: {', '.join(left)}"
+
+
+def _mend(session: Session) -> str:
+    statements = [
+        statement.sql
+        for row in reversed(session.ledger.steps(session.run_id))
+        if row.open
+        for statement in changes.again(row.kind, row.resolved_sql, row.options, row.position).undo(row.captured)
+    ]
+    return "run the rollback again, or by hand: " + "; ".join(statements)
+
+
+def run(session: Session) -> StageResult:
+    """The whole stage."""
+    undo(session)
+    proof(session)
+    answers(session)
+    probes(session)
+    claims(session)
+    return session.finish()

@@ -1,0 +1,206 @@
+"""Verify: did the change do what was said? Objects, answers, speed, storage, and the document's claims."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from pgrunbook import errors
+from pgrunbook.changes import State
+from pgrunbook.findings import Check, Verdict, passed
+from pgrunbook.measure import claims as claiming
+from pgrunbook.measure.claims import Measured
+from pgrunbook.measure.compare import Comparison, compare, summarise
+from pgrunbook.stages import _measuring
+from pgrunbook.stages._base import Parameters, Session, StageResult, part
+from pgrunbook.stages._measuring import DatabaseSize, TableSize
+from pgrunbook.stages.migrate import require_same
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class VerifyParameters(Parameters):
+    """Verify has the common parameters only."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexReaders:
+    """A new index and the workload's queries that read it. `scans` counts since it was built."""
+
+    index: str
+    bytes: int
+    read_by: str
+    scans: int
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """How much room something takes, in bytes."""
+
+    what: str
+    before: int
+    after: int
+    growth_percent: float | None
+
+
+@part
+def objects(session: Session) -> list[Check]:
+    """Every object of the plan is valid and of the planned definition; the plan is the run's own."""
+    row = session.ledger.run(session.run_id)
+    if row is None or row.status != "applied":
+        raise errors.MissingForerunner(
+            f"verify: run {session.run_id} has not been carried out on {session.target.name}", remedy="run 20_migrate"
+        )
+    made = session.plan()
+    require_same(session, made, row.digest)
+    return session.record(check for step in made.steps for check in step.change.verify(session.database))
+
+
+@part
+def queries(session: Session) -> list[Comparison]:
+    """The workload again with the baseline's bind values: time, buffers, plan and answer."""
+    before = _measuring.kept(session, _measuring.BASELINE)
+    after = _measuring.measure(session)
+    _measuring.keep(session, _measuring.VERIFY, after)
+    pairs = compare(before, after)
+    session.record(answer_checks(session, pairs))
+    return pairs
+
+
+def answer_checks(session: Session, pairs: list[Comparison]) -> list[Check]:
+    """One check a query: the answers are those of the baseline. Gates on a quiet database."""
+    return [
+        Check(
+            "answer",
+            query.query,
+            Verdict.NOT_MEASURABLE if query.same_answers is None else _verdict(query.same_answers),
+            claimed="as before",
+            measured={True: "as before", False: "differs", None: "over the time limit"}[query.same_answers],
+            gates=_measuring.quiet(session),
+        )
+        for query in summarise(pairs)
+    ]
+
+
+def _verdict(ok: bool) -> Verdict:
+    return Verdict.PASSED if ok else Verdict.FAILED
+
+
+@part
+def index_use(session: Session) -> list[IndexReaders]:
+    """Which query reads which new index, and which index nobody reads."""
+    samples = _measuring.kept(session, _measuring.VERIFY)
+    rows = []
+    for name in _measuring.index_names(session):
+        short = name.rpartition(".")[2].strip('"')
+        readers = dict.fromkeys(f"{s.query} ({s.binds})" for s in samples if short in s.indexes)
+        queries_only = dict.fromkeys(s.query for s in samples if short in s.indexes)
+        scans = session.database.value("select coalesce(pg_catalog.pg_stat_get_numscans(to_regclass($1)), 0)", [name])
+        rows.append(
+            IndexReaders(name, _measuring.index_bytes(session, [name]), ", ".join(queries_only) or "nobody", int(scans))
+        )
+        session.record(
+            [
+                passed(
+                    "index is read",
+                    name,
+                    bool(readers),
+                    gates=False,
+                    claimed="by a query of the workload",
+                    measured=", ".join(readers) or "nobody reads it",
+                    detail="" if readers else "it costs writes and room, and no measured query gains by it",
+                )
+            ]
+        )
+    return rows
+
+
+@part
+def storage(session: Session) -> list[Growth]:
+    """Row counts, and the room that the change takes."""
+    before = {t["table"]: t for t in session.read_json("baseline_tables.json")}
+    found_now = _measuring.tables(session)
+    after = {t.table: t for t in found_now}
+    session.record([rows_check(session, found_now)])
+    size_before = int(session.read_json("baseline_size.json")["bytes"])
+    size_after = session.database.exactly("size", DatabaseSize).bytes
+    new = _measuring.index_bytes(session, _measuring.index_names(session))
+    found = [_growth("database", size_before, size_after), _growth("indexes of this runbook", 0, new)]
+    for name in sorted(before.keys() & after.keys()):
+        found.append(_growth(f"indexes on {name}", int(before[name]["index_bytes"]), after[name].index_bytes))
+    session.write_json("verify_storage.json", [asdict(g) for g in found])
+    return [g for g in found if g.before != g.after]
+
+
+def _growth(what: str, before: int, after: int) -> Growth:
+    return Growth(what, before, after, round(100 * (after / before - 1), 1) if before else None)
+
+
+def rows_check(session: Session, now: list[TableSize]) -> Check:
+    """Row counts against the baseline's; they gate on a quiet database."""
+    before = {t["table"]: t["rows"] for t in session.read_json("baseline_tables.json") if t["rows"] is not None}
+    after = {t.table: t.rows for t in now}
+    wrong = [f"{t}: {n:,} → {after.get(t)}" for t, n in before.items() if after.get(t) != n]
+    if not before:
+        return Check("rows", "all tables", Verdict.NOT_MEASURABLE, gates=False, detail="a live database is not counted")
+    return passed(
+        "rows",
+        f"{len(before)} tables",
+        not wrong,
+        claimed="as before",
+        measured="; ".join(wrong) or f"as before, {sum(before.values()):,} rows",
+        gates=_measuring.quiet(session),
+    )
+
+
+@part
+def checks(session: Session) -> list[Check]:
+    """The runbook's own assertions."""
+    return session.record(_measuring.run_probe(session, c) for c in session.runbook.checks if not c.writes)
+
+
+@part
+def claims(session: Session) -> list[Check]:
+    """The document's numbers and promises: claimed, measured, verdict."""
+    return session.record(claiming.hold(session.runbook.about.claims, measured(session), "verify"))
+
+
+def measured(session: Session) -> Measured:
+    """What claims are held against after the migration."""
+    made = session.plan()
+    pairs = compare(_measuring.kept(session, _measuring.BASELINE), _measuring.kept(session, _measuring.VERIFY))
+    indexes = [s for s in made.steps if s.change.is_index]
+    rows = next((c for c in session.findings if c.check == "rows"), None)
+    return Measured(
+        queries={q.query: q for q in summarise(pairs)},
+        index_bytes=_measuring.index_bytes(session, [s.object for s in indexes]),
+        database_bytes_before=int(session.read_json("baseline_size.json")["bytes"]),
+        database_bytes_after=session.database.exactly("size", DatabaseSize).bytes,
+        indexes_written=len(indexes),
+        indexes_written_concurrently=sum(bool(getattr(s.change.written.node, "concurrent", False)) for s in indexes),
+        changes_left=sum(1 for s in made.steps if s.seen.state not in (State.PRESENT, State.UNKNOWN)),
+        rows_lost=None
+        if rows is None or rows.verdict is Verdict.NOT_MEASURABLE
+        else int(rows.verdict is Verdict.FAILED),
+        rows_detail=rows.measured if rows else "",
+    )
+
+
+def chart(session: Session) -> Figure:
+    """Before and after, a pair of bars a query, on a logarithmic scale."""
+    from pgrunbook.measure.chart import before_and_after
+
+    pairs = compare(_measuring.kept(session, _measuring.BASELINE), _measuring.kept(session, _measuring.VERIFY))
+    return before_and_after(summarise(pairs))
+
+
+def run(session: Session) -> StageResult:
+    """The whole stage."""
+    objects(session)
+    queries(session)
+    index_use(session)
+    storage(session)
+    checks(session)
+    claims(session)
+    return session.finish()
