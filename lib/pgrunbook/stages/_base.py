@@ -224,6 +224,10 @@ class Session:
         self.close()
         return StageResult(self.stage, self.run_id, verdict, seconds, tuple(self.findings))
 
+    def on_close(self, close: Callable[[], object]) -> None:
+        """Have something done when the stage ends."""
+        self._open.callback(close)
+
     def close(self) -> None:
         """Close all sessions on the target."""
         self._database = None

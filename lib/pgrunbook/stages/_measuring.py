@@ -15,7 +15,8 @@ from pgrunbook.measure.workload import BindSet
 from pgrunbook.runbook import Assertion
 from pgrunbook.stages._base import Session
 
-BINDS, BASELINE, VERIFY = "binds.json", "baseline_samples.json", "verify_samples.json"
+BINDS = "binds.json"
+BASELINE, VERIFY, ROLLBACK = "baseline_samples.json", "verify_samples.json", "rollback_samples.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class TableSize:
     index_bytes: int
     analyzed: str
     changed_since: int
+    never_analyzed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class _Table:
     index_bytes: int
     analyzed: str
     changed_since: int
+    never_analyzed: bool
 
 
 @dataclass(frozen=True, slots=True)

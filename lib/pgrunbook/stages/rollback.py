@@ -12,7 +12,7 @@ from pgrunbook.findings import Check, Verdict, passed
 from pgrunbook.ledger import RunRow
 from pgrunbook.measure import claims as claiming
 from pgrunbook.measure.claims import Measured
-from pgrunbook.measure.compare import compare
+from pgrunbook.measure.compare import QuerySummary, compare, summarise
 from pgrunbook.plan import build_settings
 from pgrunbook.stages import _measuring
 from pgrunbook.stages._base import Parameters, Session, StageResult, part
@@ -114,6 +114,7 @@ def answers(session: Session) -> list[Check]:
         after = _measuring.measure(session, timed=False)
     except errors.MissingForerunner as e:
         return session.record([Check("answer", "workload", Verdict.NOT_MEASURABLE, gates=False, detail=e.message)])
+    _measuring.keep(session, _measuring.ROLLBACK, after)
     pairs = compare(before, after)
     return session.record([*answer_checks(session, pairs), rows_check(session, _measuring.tables(session))])
 
@@ -137,7 +138,7 @@ def claims(session: Session) -> list[Check]:
     rows = next((c for c in session.findings if c.check == "rows"), None)
     counted = rows is not None and rows.verdict is not Verdict.NOT_MEASURABLE
     measured = Measured(
-        queries={},
+        queries=_queries(session),
         rows_lost=int(rows.verdict is Verdict.FAILED) if counted and rows else None,
         rows_detail=rows.measured if rows else "",
         probes={c.check: c.verdict for c in session.findings if c.check in probed} or None,
@@ -145,6 +146,14 @@ def claims(session: Session) -> list[Check]:
     )
     mine = [c for c in session.runbook.about.claims if c.after == "rollback"]
     return session.record(claiming.hold(mine, measured, "rollback"))
+
+
+def _queries(session: Session) -> dict[str, QuerySummary]:
+    try:
+        before, after = (_measuring.kept(session, n) for n in (_measuring.BASELINE, _measuring.ROLLBACK))
+    except errors.MissingForerunner:
+        return {}
+    return {q.query: q for q in summarise(compare(before, after))}
 
 
 def restart_note(session: Session) -> str:
