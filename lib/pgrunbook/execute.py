@@ -1,7 +1,7 @@
 """Carrying out a plan, and undoing what a run did: the only place that runs a change.
 
-Three sessions: one holds the advisory lock and runs nothing else, one works, one watches. A concurrent build
-runs with `lock_timeout = 0` while the watcher sums the time it spends waiting; anything else that can block
+Two sessions: one works, one watches; the stage holds the runbook's lock on a third. A concurrent build runs with
+`lock_timeout = 0` while the watcher sums the time it spends waiting; anything else that can block
 traffic runs under a lock_timeout with retries. Every change is in the ledger before it begins, so that a kill
 at any point leaves a run that can be taken up or rolled back.
 """
@@ -22,7 +22,6 @@ from pgrunbook import changes, errors, preflight
 from pgrunbook.changes import Change, Observation, State, Statement
 from pgrunbook.db import Database, Running
 from pgrunbook.ledger import Ledger, StepRow
-from pgrunbook.lock import hold_lock
 from pgrunbook.plan import Plan, Step
 from pgrunbook.runbook import Limits
 
@@ -105,14 +104,13 @@ class Interrupts:
 
 
 class Executor:
-    """Runs changes and undoes them. Use as a context manager: it holds three sessions and the lock.
+    """Runs changes and undoes them. Use as a context manager: it holds two sessions.
 
     `connect` opens a session on the target; it is given an application name's suffix and settings.
     """
 
     def __init__(
         self,
-        runbook: str,
         run_id: str,
         connect: Callable[[str, Mapping[str, str]], Database],
         limits: Limits,
@@ -120,7 +118,6 @@ class Executor:
         ledger_schema: str,
         observer: Observer,
     ) -> None:
-        self._runbook = runbook
         self.run_id = run_id
         self._limits = limits
         self._observer = observer
@@ -133,8 +130,6 @@ class Executor:
 
     def __enter__(self) -> Executor:
         try:
-            holder = self._sessions.enter_context(self._connect("lock", {}))
-            hold_lock(holder, self._runbook)
             self._work = self._sessions.enter_context(self._connect("work", self._settings))
             self._watch = self._sessions.enter_context(self._connect("watch", {"default_transaction_read_only": "on"}))
             self._work.on_notice(lambda text: self._observer.event("server_notice", text=text))

@@ -18,6 +18,11 @@ class _Holder:
     since: str
 
 
+def whole_run(name: str) -> str:
+    """The name of the lock that `run` and `demo` hold over all stages, beside the stages' own."""
+    return f"{name} (whole run)"
+
+
 def lock_key(name: str) -> int:
     """The advisory lock's key: 63 bits of SHA-256, so that it is the same everywhere."""
     return int.from_bytes(hashlib.sha256(f"pgrunbook:{name}".encode()).digest()[:8]) >> 1

@@ -14,7 +14,7 @@ from decimal import Decimal, InvalidOperation
 
 from pgrunbook import db, errors, sandbox, sqlfile
 from pgrunbook.db import Database
-from pgrunbook.lock import hold_lock
+from pgrunbook.lock import hold_lock, whole_run
 from pgrunbook.runbook import Runbook
 from pgrunbook.sqlfile import quoted
 
@@ -57,6 +57,7 @@ def reset(runbook: Runbook, size: str, tell: Tell = lambda _: None) -> None:
         if _exists(admin, runbook.name):
             with db.connect(SANDBOX, database=runbook.name, application_name="pgrunbook reset") as session:
                 hold_lock(session, runbook.name)
+                hold_lock(session, whole_run(runbook.name))
             admin.execute(f"drop database {quoted(runbook.name)} with (force)")
         _make(admin, runbook, size, tell)
 

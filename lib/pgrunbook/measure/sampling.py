@@ -42,6 +42,11 @@ class Sample:
     censored: float = 0
     plans: tuple[Any, ...] = field(default=(), repr=False)
 
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> Sample:
+        """A sample as it was written to the run's folder."""
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()})
+
     @property
     def n(self) -> int:
         return len(self.times_ms)

@@ -125,7 +125,7 @@ class Session:
 
     def hold_lock(self) -> None:
         """Keep other runs of this runbook off this database until the stage ends. Raises `Busy`."""
-        hold_lock(self._open.enter_context(self.connect("lock")), f"{self.runbook.name} stage", wait_s=2)
+        hold_lock(self._open.enter_context(self.connect("lock")), self.runbook.name)
 
     # -- what is written ----------------------------------------------------------------------------------
 
@@ -360,7 +360,7 @@ def open_session(stage: str, parameters: Parameters, *, root: Path | None = None
 
 def _choose_run(parameters: Parameters, stage: str, about: Runbook, target: db.Target) -> str:
     if stage == "rollback":
-        return _newest_owner(about, target)
+        return newest_owner(about, target)
     if stage != "baseline":
         raise errors.MissingForerunner(
             f"{stage}: no run of {parameters.runbook} on {parameters.target} in {parameters.evidence_dir}/",
@@ -369,7 +369,7 @@ def _choose_run(parameters: Parameters, stage: str, about: Runbook, target: db.T
     return new_run_id()
 
 
-def _newest_owner(about: Runbook, target: db.Target) -> str:
+def newest_owner(about: Runbook, target: db.Target) -> str:
     """The newest run that still owns anything, as the ledger has it: a rollback needs no evidence folder."""
     with db.connect(target, database=about.name, application_name=f"pgrunbook {about.name} rollback") as session:
         ledger = Ledger(session, about.about.ledger.name)

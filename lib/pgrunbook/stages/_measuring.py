@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from pgrunbook import errors
 from pgrunbook.findings import Check
@@ -116,12 +115,7 @@ def keep(session: Session, name: str, samples: list[Sample]) -> None:
 
 def kept(session: Session, name: str) -> list[Sample]:
     """The samples of an earlier stage."""
-    return [_sample(row) for row in session.read_json(name)]
-
-
-def _sample(row: dict[str, Any]) -> Sample:
-    lists = {k: tuple(v) for k, v in row.items() if isinstance(v, list)}
-    return Sample(**(row | lists))
+    return [Sample.from_json(row) for row in session.read_json(name)]
 
 
 def run_probe(session: Session, assertion: Assertion) -> Check:

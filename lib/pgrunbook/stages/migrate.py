@@ -84,7 +84,6 @@ def execute(session: Session) -> list[Done]:
     session.event("migration_started", digest=made.digest)
     done: list[Done] = []
     with Executor(
-        session.runbook.name,
         session.run_id,
         session.connect,
         about.limits,

@@ -51,9 +51,7 @@ def undo(session: Session) -> list[Done]:
     acknowledged = frozenset(n.strip() for n in parameters.acknowledge_loss.split(",") if n.strip())
     started, done = time.monotonic(), list[Done]()
     try:
-        with Executor(
-            session.runbook.name, session.run_id, session.connect, about.limits, settings, about.ledger.name, session
-        ) as executor:
+        with Executor(session.run_id, session.connect, about.limits, settings, about.ledger.name, session) as executor:
             for one in executor.undo(session.ledger.steps(row.run_id), parameters.scope, acknowledged):
                 done.append(one)
     except (errors.StatementFailed, errors.LostConnection) as e:

@@ -1,0 +1,398 @@
+"""Stages without a person: the same notebooks, run by papermill. The verdict is read from the journal."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol
+
+from pgrunbook import db, errors, runbook, stages
+from pgrunbook.evidence import journal
+from pgrunbook.findings import EXIT_STATUS, Verdict, gravest
+from pgrunbook.lock import hold_lock, whole_run
+from pgrunbook.stages import STAGES
+from pgrunbook.stages._base import Parameters, new_run_id, run_folder
+
+_FOLLOW_EVERY_S = 0.2
+
+
+class Screen(Protocol):
+    """Who shows a person how a run gets on."""
+
+    def stage(self, name: str) -> None: ...
+
+    def event(self, event: dict[str, Any]) -> None: ...
+
+    def say(self, text: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StageOutcome:
+    """How one stage of a run ended; `notebook` is relative to the project's root."""
+
+    name: str
+    verdict: Verdict
+    seconds: float
+    notebook: str
+    findings: list[dict[str, Any]]
+    error: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """How a run ended."""
+
+    run_id: str
+    runbook: str
+    target: str
+    verdict: Verdict
+    stages: tuple[StageOutcome, ...]
+    evidence: str
+
+    @property
+    def exit_status(self) -> int:
+        return EXIT_STATUS[self.verdict]
+
+    def as_json(self) -> dict[str, Any]:
+        """The run as `--json` prints it."""
+        return {
+            "run_id": self.run_id,
+            "runbook": self.runbook,
+            "target": self.target,
+            "verdict": self.verdict.value,
+            "stages": [
+                {
+                    "name": s.name,
+                    "verdict": s.verdict.value,
+                    "seconds": s.seconds,
+                    "notebook": s.notebook,
+                    "findings": s.findings,
+                }
+                | ({"error": s.error, "remedy": s.remedy} if s.error else {})
+                for s in self.stages
+            ],
+            "evidence": self.evidence,
+        }
+
+
+def run(
+    common: Parameters,
+    names: Sequence[str],
+    screen: Screen,
+    *,
+    on_failure: str = "stop",
+    extra: dict[str, dict[str, Any]] | None = None,
+    fresh: bool = False,
+) -> RunOutcome:
+    """Run stages in order, stopping at the first that does not pass. Without a run_id an unfinished run is taken up.
+
+    `extra` are further parameters by stage, `fresh` begins a new run. Raises what makes it wrong to begin.
+    """
+    root = runbook.project_root()
+    about = runbook.load(root, common.runbook)
+    target = db.parse_target(common.target)
+    extra = extra or {}
+    with contextlib.ExitStack() as held:
+        guard = held.enter_context(
+            db.connect(target, database=about.name, application_name=f"pgrunbook {about.name} whole run")
+        )
+        hold_lock(guard, whole_run(about.name))
+        run_id, skip = _take_up(root, common, names, fresh=fresh)
+        _refuse_second_half(guard, about, run_id)
+        common = common.model_copy(update={"run_id": run_id})
+        if skip:
+            screen.say(f"taking up run {run_id}; {', '.join(skip)} passed before")
+        outcomes: list[StageOutcome] = []
+        for name in [n for n in names if n not in skip]:
+            outcomes.append(_stage(root, name, common, extra.get(name, {}), screen))
+            if outcomes[-1].verdict not in (Verdict.PASSED, Verdict.ROLLED_BACK):
+                break
+        verdict = gravest(o.verdict for o in outcomes) if outcomes else Verdict.PASSED
+        if on_failure == "rollback" and verdict in (Verdict.FAILED, Verdict.ABORTED):
+            if _owns_anything(guard, about, run_id):
+                outcomes.append(_stage(root, "rollback", common, extra.get("rollback", {}), screen))
+                undone = outcomes[-1].verdict is Verdict.ROLLED_BACK
+                verdict = Verdict.ROLLED_BACK if undone else Verdict.ROLLBACK_FAILED
+        elif verdict is Verdict.ROLLED_BACK:
+            verdict = Verdict.PASSED if "migrate" in names else verdict
+    evidence = os.path.relpath(run_folder(root, common, run_id), root)
+    return RunOutcome(run_id, about.name, target.name, verdict, tuple(outcomes), evidence)
+
+
+def rollback(common: Parameters, screen: Screen, extra: dict[str, Any]) -> RunOutcome:
+    """The rollback notebook, headless; without a run_id the newest run that still owns anything."""
+    from pgrunbook.stages._base import newest_owner
+
+    root = runbook.project_root()
+    about = runbook.load(root, common.runbook)
+    target = db.parse_target(common.target)
+    run_id = common.run_id or newest_owner(about, target)
+    common = common.model_copy(update={"run_id": run_id})
+    outcome = _stage(root, "rollback", common, extra, screen)
+    evidence = os.path.relpath(run_folder(root, common, run_id), root)
+    return RunOutcome(run_id, about.name, target.name, outcome.verdict, (outcome,), evidence)
+
+
+def _take_up(root: Path, common: Parameters, names: Sequence[str], *, fresh: bool) -> tuple[str, list[str]]:
+    """The run to go on with and its stages that passed; a new run where the newest one is finished.
+
+    A run is unfinished while migrate has begun or a stage was cut off, and not all asked stages have passed.
+    """
+    if common.run_id:
+        done = stages.verdicts(root, common, common.run_id)
+        return common.run_id, _passed_prefix(names, done)
+    newest = None if fresh else next(iter(stages.runs(root, common)), None)
+    if newest:
+        done = stages.verdicts(root, common, newest)
+        cut_off = any(v in ("aborted", "pending") for v in done.values())
+        between = done.get("migrate") == "passed" and any(n not in done for n in names)
+        rolled_back = "rolled_back" in done.values()
+        if (cut_off or between) and not rolled_back and "failed" not in done.values():
+            return newest, _passed_prefix(names, done)
+    if "baseline" not in names:
+        if newest:
+            return newest, []
+        raise errors.MissingForerunner(
+            f"no run of {common.runbook} on {common.target} to go on with",
+            remedy="run with the stage baseline first, or give --run-id",
+        )
+    return new_run_id(), []
+
+
+def _passed_prefix(names: Sequence[str], done: dict[str, str]) -> list[str]:
+    """The first of the asked stages, as far as they passed before."""
+    passed = []
+    for name in names:
+        if done.get(name) != "passed":
+            break
+        passed.append(name)
+    return passed if len(passed) < len(names) else []
+
+
+def _refuse_second_half(guard: db.Database, about: runbook.Runbook, run_id: str) -> None:
+    """A run that was cut off elsewhere, or whose folder is gone, has to be dealt with before another one begins."""
+    from pgrunbook.ledger import Ledger
+
+    for row in Ledger(guard, about.about.ledger.name).runs(about.name):
+        if row.status in ("running", "rolling_back") and row.run_id != run_id:
+            raise errors.MissingForerunner(
+                f"run {row.run_id} of {about.name} was cut off on {guard.target.name}, and is not the one to go on with",
+                remedy=f"pgrunbook rollback {about.name} --target {guard.target.name} --run-id {row.run_id}, "
+                f"or bring its folder back and: pgrunbook run {about.name} --run-id {row.run_id}",
+            )
+
+
+def _owns_anything(guard: db.Database, about: runbook.Runbook, run_id: str) -> bool:
+    from pgrunbook.ledger import Ledger
+
+    ledger = Ledger(guard, about.about.ledger.name)
+    return ledger.exists() and ledger.owns_anything(run_id)
+
+
+def _stage(root: Path, name: str, common: Parameters, extra: dict[str, Any], screen: Screen) -> StageOutcome:
+    """One notebook through papermill; what it ended with comes from the journal, never from papermill."""
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+
+    folder = run_folder(root, common, common.run_id)
+    before = len(journal.read(folder / journal.NAME)[0])
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = STAGES[name].notebook
+    output = _unused(folder, stem)
+    shown = os.path.relpath(output, root)
+    parameters = common.model_dump() | extra
+    screen.stage(name)
+    error = remedy = ""
+    lost = Verdict.ABORTED
+    with _surroundings(root), _followed(folder, before, screen), _interrupts_to_kernel():
+        try:
+            papermill.execute_notebook(
+                f"notebooks/{stem}.ipynb",
+                shown,
+                parameters,
+                progress_bar=False,
+                log_output=False,
+                kernel_name="python3",
+            )
+        except PapermillExecutionError as e:
+            kind = getattr(errors, e.ename, None)
+            error, _, remedy = str(e.evalue).partition("\n  remedy: ")
+            lost = Verdict(kind.verdict) if kind else Verdict.FAILED
+        except (RuntimeError, KeyboardInterrupt) as e:  # a dead kernel, a second interrupt before it was there
+            error = f"the notebook's kernel was lost: {str(e).splitlines()[0] if str(e) else type(e).__name__}"
+            remedy = "run it again: it takes up where it was"
+    events, _ = journal.read(folder / journal.NAME)
+    end = journal.last(events[before:], "stage_finished", name)
+    if end is None:
+        error = error or "the stage left no end in the journal"
+        return StageOutcome(name, lost, 0.0, shown, [], error, remedy)
+    return StageOutcome(
+        name,
+        Verdict(end["verdict"]),
+        end["seconds"],
+        shown,
+        end["findings"],
+        end.get("error", error),
+        end.get("remedy", remedy),
+    )
+
+
+def _unused(folder: Path, stem: str) -> Path:
+    """A further try of a stage has a notebook of its own: evidence is not written over."""
+    path, number = folder / f"{stem}.ipynb", 1
+    while path.exists():
+        number += 1
+        path = folder / f"{stem}.{number}.ipynb"
+    return path
+
+
+@contextlib.contextmanager
+def _surroundings(root: Path) -> Iterator[None]:
+    """Relative paths in the notebook's metadata, the environment's own kernel, and papermill's log kept quiet."""
+    changes = {"PGRUNBOOK_ROOT": str(root), "JUPYTER_PREFER_ENV_PATH": "1", "JUPYTER_PATH": None}
+    kept = {k: os.environ.get(k) for k in changes}
+    here = Path.cwd()
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    os.chdir(root)
+    try:
+        _set(changes)
+        yield
+    finally:
+        _set(kept)
+        os.chdir(here)
+
+
+def _set(values: dict[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+@contextlib.contextmanager
+def _interrupts_to_kernel() -> Iterator[None]:
+    """Pass Ctrl-C (and SIGTERM, as a cancel) on to the kernel, whose executor decides what it means."""
+    import psutil
+
+    me = psutil.Process()
+
+    def send(times: int) -> None:
+        for child in me.children():
+            with contextlib.suppress(psutil.Error):
+                if any("ipykernel" in word for word in child.cmdline()):
+                    for _ in range(times):
+                        child.send_signal(signal.SIGINT)
+
+    def interrupted(_number: int, _frame: FrameType | None) -> None:
+        send(1)
+
+    def terminated(_number: int, _frame: FrameType | None) -> None:
+        send(1)
+        threading.Timer(0.3, send, [1]).start()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    kept = {
+        signal.SIGINT: signal.signal(signal.SIGINT, interrupted),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, terminated),
+    }
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _followed(folder: Path, before: int, screen: Screen) -> Iterator[None]:
+    """Show the journal's new events while the notebook runs."""
+    over = threading.Event()
+
+    def follow() -> None:
+        offset, seen = 0, 0
+        while True:
+            last_look = over.wait(_FOLLOW_EVERY_S)
+            events, offset = journal.read(folder / journal.NAME, offset)
+            for event in events:
+                seen += 1
+                if seen > before:
+                    screen.event(event)
+            if last_look:
+                return
+
+    thread = threading.Thread(target=follow, name="follow", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+class Silent:
+    """A screen that shows nothing."""
+
+    def stage(self, name: str) -> None: ...
+
+    def event(self, event: dict[str, Any]) -> None: ...
+
+    def say(self, text: str) -> None: ...
+
+
+class Lines:
+    """Plain lines on stderr, for a log."""
+
+    def __init__(self, write: Callable[[str], object] | None = None) -> None:
+        self._write = write or (lambda text: print(text, file=sys.stderr, flush=True))
+        self._stage = ""
+        self._last = ""
+
+    def stage(self, name: str) -> None:
+        self._stage = name
+        self._write(f"{name}: begins")
+
+    def say(self, text: str) -> None:
+        self._write(text)
+
+    def event(self, event: dict[str, Any]) -> None:
+        text = describe(event)
+        if text and text != self._last:
+            self._last = text
+            self._write(f"{self._stage}: {text}")
+
+
+def describe(event: dict[str, Any]) -> str:
+    """A journal's event in one line; empty for one that nobody needs to see as it happens.
+
+    >>> describe({"event": "change_done", "object": "t_a", "outcome": "done", "seconds": 1.5, "position": 1})
+    't_a: done in 1.50 s'
+    """
+    match event["event"]:
+        case "change_done" | "undo_done":
+            return f"{event['object']}: {event['outcome']} in {event['seconds']:.2f} s"
+        case "progress":
+            share = f" {event['fraction']:.0%}" if event["fraction"] is not None else ""
+            waiting = f", waiting for {event['waiting_for']}" if event["waiting_for"] else ""
+            return f"[{event['position']}/{event['count']}] {event['object']}: {event['phase']}{share}{waiting}"
+        case "interrupt":
+            return str(event["text"])
+        case "retry":
+            return f"{event['object']}: again, {event['reason']}"
+        case "orphan":
+            return f"{event['object']}: backend {event['pid']} is still building it; {event['action']}"
+        case "left_over":
+            return f"{event['object']}: left invalid, {event['reason']}; {event['remedy']}"
+        case "stage_finished":
+            return f"{event['verdict']} in {event['seconds']:.1f} s"
+    return ""

@@ -1,0 +1,219 @@
+"""What a person sees in a terminal: a live line while a run goes on, tables at its end."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from pgrunbook.findings import Verdict
+from pgrunbook.headless import RunOutcome, StageOutcome, describe
+from pgrunbook.measure.compare import compare, summarise
+from pgrunbook.measure.sampling import Sample
+
+_STYLE = {
+    "passed": "green", "rolled_back": "green", "failed": "red", "rollback_failed": "red", "aborted": "red",
+    "refused": "red", "pending": "yellow", "not_measurable": "dim",
+}  # fmt: skip
+
+
+class Terminal:
+    """A screen for a terminal: done things stay as lines, what goes on is one line with a bar below them."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        self._live = Live(console=self._console, refresh_per_second=8, transient=True)
+        self._stage = ""
+        self._live.start()
+
+    def close(self) -> None:
+        """Give the terminal back."""
+        self._live.stop()
+
+    def stage(self, name: str) -> None:
+        self._stage = name
+        self._show(Text(f"{name}: opening the notebook"))
+
+    def say(self, text: str) -> None:
+        self._show(Text(text))
+
+    def event(self, event: dict[str, Any]) -> None:
+        name = event["event"]
+        if name == "telling":
+            self._show(Text(f"{self._stage}: {event['text']}"))
+        elif name == "progress":
+            bar = ProgressBar(total=1, completed=event["fraction"] or 0, width=32, pulse=event["fraction"] is None)
+            self._show(Group(Text(f"{self._stage}: {describe(event)}"), bar))
+        elif name == "stage_finished":
+            style = _STYLE.get(event["verdict"], "")
+            line = Text.assemble(
+                (f"{self._stage:<10}", "bold"), (f"{event['verdict']:<16}", style), f"{event['seconds']:6.1f} s"
+            )
+            self._console.print(line)
+        elif text := describe(event):
+            self._console.print(f"  {text}", style="dim")
+
+    def _show(self, what: Any) -> None:
+        self._live.update(what)
+
+
+def outcome(found: RunOutcome, root: Path) -> None:
+    """A run's end: stages, what failed or waits, and where the evidence lies."""
+    console = Console(highlight=False)
+    table = Table(title=f"{found.runbook} on {found.target}, run {found.run_id}", title_justify="left")
+    for name in ("stage", "verdict", "seconds", "checks", "notebook"):
+        table.add_column(name, justify="right" if name in ("seconds", "checks") else "left")
+    for stage in found.stages:
+        table.add_row(
+            stage.name, _verdict(stage.verdict), f"{stage.seconds:.1f}", str(len(stage.findings)), stage.notebook
+        )
+    console.print(table)
+    for stage in found.stages:
+        _troubles(console, stage)
+    console.print(Text.assemble("verdict: ", (found.verdict.value, _STYLE.get(found.verdict.value, ""))))
+    console.print(f"evidence: {found.evidence}/ (under {root})", soft_wrap=True)
+
+
+def _troubles(console: Console, stage: StageOutcome) -> None:
+    if stage.error:
+        console.print(Text(f"{stage.name}: {stage.error}", style="red"), soft_wrap=True)
+        if stage.remedy:
+            console.print(f"  remedy: {stage.remedy}", soft_wrap=True)
+        return
+    for check in stage.findings:
+        if check["gates"] and check["verdict"] in ("failed", "pending"):
+            line = f"{stage.name}: {check['check']}: {check['claimed']}: {check['measured']} {check['detail']}"
+            console.print(Text(line, style=_STYLE[check["verdict"]]), soft_wrap=True)
+
+
+def demonstration(found: RunOutcome, root: Path) -> None:
+    """The demo's end: before and after, the claims, the rollback's proof, and where the evidence lies."""
+    console = Console(highlight=False)
+    folder = root / found.evidence
+    _before_and_after(console, folder)
+    _claims(console, found.stages)
+    _proof(console, found.stages)
+    outcome(found, root)
+
+
+def _before_and_after(console: Console, folder: Path) -> None:
+    files = [folder / f"{name}_samples.json" for name in ("baseline", "verify")]
+    if not all(f.exists() for f in files):
+        return
+    before, after = ([Sample.from_json(row) for row in json.loads(f.read_text(encoding="utf-8"))] for f in files)
+    table = Table(
+        title="Before and after (medians; each query over common, rare and absent values)", title_justify="left"
+    )
+    for name in ("query", "before", "after", "factor"):
+        table.add_column(name, justify="left" if name == "query" else "right", no_wrap=True)
+    table.add_column("plan before")
+    table.add_column("plan after")
+    table.add_column("answers")
+    for row in summarise(compare(before, after)):
+        faster = "green" if row.factor >= 1.2 else "red" if row.factor < 0.8 else ""
+        table.add_row(
+            row.query,
+            f"{row.before_ms:,.2f} ms",
+            f"{row.after_ms:,.2f} ms",
+            Text(f"{row.factor:,.1f}×", style=faster),
+            row.plan_before,
+            row.plan_after if row.plan_after != row.plan_before else "the same",
+            {True: "equal", False: "differ", None: "not known"}[row.same_answers],
+        )
+    console.print(table)
+
+
+def _claims(console: Console, stages: Sequence[StageOutcome]) -> None:
+    rows = [
+        c
+        for s in stages
+        for c in s.findings
+        if c["check"].startswith("claim: ") and not c["measured"].startswith("measured by")
+    ]
+    if not rows:
+        return
+    table = Table(title="What the document claims", title_justify="left")
+    table.add_column("claim")
+    table.add_column("measured", no_wrap=False)
+    table.add_column("verdict", no_wrap=True)
+    for row in rows:
+        verdict = {"passed": "holds", "failed": "does not hold"}.get(row["verdict"], row["verdict"].replace("_", " "))
+        detail = row["detail"] if row["verdict"] == "not_measurable" else ""
+        table.add_row(
+            row["claimed"],
+            f"{row['measured']}{f': {detail}' if detail else ''}",
+            Text(verdict, style=_STYLE[row["verdict"]]),
+        )
+    console.print(table)
+
+
+def _proof(console: Console, stages: Sequence[StageOutcome]) -> None:
+    back = next((s for s in stages if s.name == "rollback"), None)
+    if back is None:
+        return
+    kinds = [c for c in back.findings if c["check"] == "fingerprint"]
+    equal = sum(c["verdict"] == "passed" for c in kinds)
+    undone = sum(c["check"] == "undo" and c["measured"] == "undone" for c in back.findings)
+    seconds = next((c["measured"] for c in back.findings if c["check"] == "time of the rollback"), "")
+    console.print(
+        f"Rolled back {undone} changes in {seconds}; the schema's fingerprint equals the baseline's in {equal} of "
+        f"{len(kinds)} kinds of object."
+    )
+
+
+def plan(rows: Sequence[dict[str, Any]]) -> None:
+    """A plan, one block a step: written and safe form, lock, state, undo, notes."""
+    console = Console(highlight=False)
+    for number, row in enumerate(rows, 1):
+        state_style = {"present": "green", "absent": "", "different": "red"}.get(row["state"], "yellow")
+        console.print(
+            Text.assemble(
+                (f"{number:>3}. ", "dim"), (f"{row['kind']} {row['object']}", "bold"), "  ", (row["state"], state_style)
+            )
+        )
+        lines = [("written", row["written"])]
+        if row["state"] != "present":
+            lines += [("safe", row["safe"]), ("locks", row["lock"])]
+            if row["estimate_bytes"]:
+                lines.append(("needs", f"about {row['estimate_bytes'] / 2**20:,.1f} MB"))
+        if row["state"] == "different":
+            lines.append(("found", row["detail"]))
+        lines += [("undo", row["undo"])] + [("note", note) for note in row["lint"]]
+        for name, text in lines:
+            console.print(Text.assemble((f"     {name:<8} ", "dim"), text), soft_wrap=True)
+
+
+def rows(title: str, names: Sequence[str], found: Sequence[Sequence[Any]]) -> None:
+    """A plain table."""
+    console = Console(highlight=False)
+    table = Table(title=title, title_justify="left")
+    for name in names:
+        table.add_column(name)
+    for row in found:
+        table.add_row(*(str(v) if v is not None else "" for v in row))
+    console.print(table)
+
+
+def trouble(message: str, remedy: str) -> None:
+    """An error, on stderr."""
+    console = Console(stderr=True, highlight=False)
+    console.print(Text.assemble(("error: ", "bold red"), message), soft_wrap=True)
+    if remedy:
+        console.print(Text.assemble(("remedy: ", "bold"), remedy), soft_wrap=True)
+
+
+def interactive() -> bool:
+    """Whether somebody looks at stderr."""
+    return sys.stderr.isatty()
+
+
+def _verdict(verdict: Verdict) -> Text:
+    return Text(verdict.value, style=_STYLE.get(verdict.value, ""))
