@@ -9,7 +9,7 @@ import tempfile
 
 import pytest
 
-pytest_plugins = ["fix_databases", "fix_project"]
+pytest_plugins = ["fix_databases", "fix_project", "fix_faults", "fix_servers"]
 
 REPOSITORY = pathlib.Path(__file__).parent.parent
 _failed: dict[object, str] = {}

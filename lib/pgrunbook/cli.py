@@ -241,7 +241,10 @@ def run(
     order = list(STAGES)
     if names != sorted(set(names), key=order.index):
         raise WrongUsage(f"stages out of order: {', '.join(names)}", remedy=f"the order is: {', '.join(order)}")
-    extra = {"checklist": {"signed": signed, "production": production}, "rollback": {"production": production}}
+    extra: dict[str, dict[str, Any]] = {
+        "checklist": {"signed": signed, "production": production},
+        "rollback": {"production": production},
+    }
     with _screen(as_json) as screen:
         found = headless.run(
             _common(runbook, target, run_id, evidence_dir), names, screen, on_failure=on_failure, extra=extra

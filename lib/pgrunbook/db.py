@@ -250,7 +250,7 @@ def connect(
 ) -> Database:
     """Open a session with every setting explicit. `database` names the sandbox's database and is ignored elsewhere.
 
-    Raises `BadTarget` with one sentence and the remedy.
+    Raises `BadTarget` with one sentence and the remedy, and `PreflightFailed` for a pooler.
     """
     conninfo = _conninfo(target, database)
     try:
@@ -268,11 +268,22 @@ def connect(
         raise errors.BadTarget(f"target {target.name}: {_first_line(e)}", remedy=_mend(target)) from None
     db = Database(connection, target)
     try:
+        _require_direct(db)
         _settle(db, search_path, read_only, settings or {})
     except BaseException:
         db.close()
         raise
     return db
+
+
+def _require_direct(db: Database) -> None:
+    """Refuse a pooler before the first setting: settings and locks of a session would leak to its other clients."""
+    if db.value("select pg_catalog.pg_backend_pid()") != db.backend_pid:
+        raise errors.PreflightFailed(
+            f"target {db.target.name} is behind a pooler (another backend answers than the one connected to): "
+            "locks and settings of a session would reach its other clients; nothing was done",
+            remedy="give a service or variable that connects to the server directly",
+        )
 
 
 def _settle(db: Database, search_path: Sequence[str], read_only: bool, settings: Mapping[str, str]) -> None:

@@ -22,6 +22,7 @@ from pgrunbook import changes, errors, preflight
 from pgrunbook.changes import Change, Observation, State, Statement
 from pgrunbook.db import Database, Running
 from pgrunbook.ledger import Ledger, StepRow
+from pgrunbook.lock import at_work, holder_of, try_lock
 from pgrunbook.plan import Plan, Step
 from pgrunbook.runbook import Limits
 
@@ -30,6 +31,8 @@ _TELL_EVERY_S = 0.5
 _CLEAN_UP_S = 5.0
 _BACKOFF_LIMIT_S = 30.0
 _BUILDS_TRIED = 3
+_ORPHAN_POLL_S = 0.2
+_MEND = "mend the cause, then run it again: done changes are kept, the rest follows"
 
 Scope = Literal["", "indexes", "all"]
 
@@ -111,6 +114,7 @@ class Executor:
 
     def __init__(
         self,
+        runbook: str,
         run_id: str,
         connect: Callable[[str, Mapping[str, str]], Database],
         limits: Limits,
@@ -118,6 +122,7 @@ class Executor:
         ledger_schema: str,
         observer: Observer,
     ) -> None:
+        self._runbook = runbook
         self.run_id = run_id
         self._limits = limits
         self._observer = observer
@@ -162,15 +167,16 @@ class Executor:
     def migrate(self, plan: Plan, orphan: str) -> Iterator[Done]:
         """Carry out a plan; the ledger has the run already. Yields what became of each change, as it is done."""
         self._count = len(plan.steps)
+        self._await_orphan(cancel=orphan == "cancel")
         rows = {row.position: row for row in self.ledger.steps(self.run_id)}
         for step in plan.steps:
             self._between()
-            done = self._carry_out(step, rows.get(step.position), orphan)
+            done = self._carry_out(step, rows.get(step.position))
             self._observer.event("change_done", **_as_dict(done))
             yield done
         self.ledger.mark_run(self.run_id, "applied")
 
-    def _carry_out(self, step: Step, row: StepRow | None, orphan: str) -> Done:
+    def _carry_out(self, step: Step, row: StepRow | None) -> Done:
         started, self._waited = time.monotonic(), 0.0
         change = step.change
 
@@ -180,7 +186,7 @@ class Executor:
 
         seen = change.state(self._work)
         if seen.state is State.BUILDING:
-            self._wait_for_orphan(step, seen, cancel=orphan == "cancel" and row is not None)
+            self._wait_for_rival(step, seen)
             seen = change.state(self._work)
         if seen.state is State.DIFFERENT:
             raise errors.PreflightFailed(
@@ -242,7 +248,7 @@ class Executor:
                 if e.sqlstate == "40P01" and attempt < _BUILDS_TRIED:
                     self._observer.event("retry", object=step.object, reason=e.message)
                     continue
-                e.remedy = e.remedy or "mend the cause, then run it again: done changes are kept, the rest follows"
+                e.remedy = e.remedy or _MEND
                 raise
             except errors.Aborted:
                 if self._work.usable:
@@ -268,16 +274,55 @@ class Executor:
                     remedy=f"{statement.sql}; or run it again",
                 )
 
-    def _wait_for_orphan(self, step: Step, seen: Observation, *, cancel: bool) -> None:
-        """A build of this very index that another backend runs: an orphan of a killed runner, as a rule."""
-        self._observer.event("orphan", object=step.object, pid=seen.pid, action="cancel" if cancel else "wait")
-        if cancel:
-            self._work.value("select pg_catalog.pg_cancel_backend($1)", [seen.pid])
-        started = time.monotonic()
+    def _await_orphan(self, *, cancel: bool) -> None:
+        """Make sure that no backend of a killed runner is still at its statement: wait until it is done, or cancel it.
+
+        It is found by the lock that a working session holds, so also while it waits for a table's lock, when no
+        catalog or progress view shows what it is about to make.
+        """
+        name, started, known, waited = at_work(self._runbook), time.monotonic(), 0, 0.0
+        while not try_lock(self._work, name):
+            if orphan := holder_of(self._watch, name):
+                if orphan.pid != known:
+                    known = orphan.pid
+                    under_way = [r.object for r in self.ledger.steps(self.run_id) if r.status == "started"]
+                    self._observer.event(
+                        "orphan",
+                        object=(under_way or [self._runbook])[0],
+                        pid=known,
+                        application=orphan.application,
+                        action="cancel" if cancel else "wait",
+                    )
+                if cancel:
+                    self._watch.value("select pg_catalog.pg_cancel_backend($1)", [known])
+                seen = self._look(known)
+                waited += _ORPHAN_POLL_S if seen.waiting else 0
+                if waited > self._limits.wait_budget_s:
+                    raise errors.Aborted(
+                        f"the statement of a killed runner goes on in {orphan}, and waited {waited:.0f} s"
+                        f" for {seen.blockers or 'other sessions'}",
+                        remedy=f"end those it waits for, or it: select pg_cancel_backend({known}); then run it again",
+                    )
+                self._tell(0, self._runbook, seen, started)
+            self._between()
+            time.sleep(_ORPHAN_POLL_S)
+
+    def _wait_for_rival(self, step: Step, seen: Observation) -> None:
+        """Another session, no runner of this runbook, builds this very index: wait for it within the budget."""
+        started, waited = time.monotonic(), 0.0
+        self._observer.event("orphan", object=step.object, pid=seen.pid, action="wait")
         while step.change.state(self._work).state is State.BUILDING:
-            self._heed_interrupts(None)
-            self._tell(step.position, step.object, self._look(seen.pid), started)
-            time.sleep(0.2)
+            found = self._look(seen.pid)
+            waited += _ORPHAN_POLL_S if found.waiting else 0
+            if waited > self._limits.wait_budget_s:
+                raise errors.Aborted(
+                    f"{step.object} is being built by another session, pid {seen.pid}, which waited {waited:.0f} s"
+                    f" for {found.blockers or 'other sessions'}",
+                    remedy="run it again when that build is done, or raise limits.wait_budget_s",
+                )
+            self._between()
+            self._tell(step.position, step.object, found, started)
+            time.sleep(_ORPHAN_POLL_S)
 
     def _wait_for_foreign_builds(self, step: Step) -> None:
         """Two concurrent builds on one table deadlock, so another one is waited for, within the budget."""
@@ -302,12 +347,13 @@ class Executor:
 
     # -- back ---------------------------------------------------------------------------------------------
 
-    def undo(self, rows: list[StepRow], scope: Scope, acknowledged: frozenset[str]) -> Iterator[Done]:
+    def undo(self, scope: Scope, acknowledged: frozenset[str]) -> Iterator[Done]:
         """Undo a run's own changes, the last one first. Raises `CheckFailed` before the first, if data would be lost.
 
         `acknowledged` are the objects (or labels) whose data may go.
         """
-        todo = [(row, self._again(row)) for row in reversed(rows) if row.open]
+        self._await_orphan(cancel=True)
+        todo = [(row, self._again(row)) for row in reversed(self.ledger.steps(self.run_id)) if row.open]
         self._count = len(todo)
         self._refuse_loss(todo, scope, acknowledged)
         self.ledger.mark_run(self.run_id, "rolling_back")
@@ -330,7 +376,7 @@ class Executor:
             return "kept on purpose (on_rollback = keep)"
         if scope == "indexes" and not change.is_index:
             return "out of the asked scope (indexes)"
-        if not change.undo(row.captured):
+        if row.status == "applied" and not change.undo(row.captured):
             return f"can't be undone: {change.options.irreversible}"
         return ""
 
@@ -359,10 +405,7 @@ class Executor:
 
         seen = change.state(self._work)
         if seen.state is State.BUILDING:
-            self._observer.event("orphan", object=row.object, pid=seen.pid, action="cancel")
-            self._work.value("select pg_catalog.pg_cancel_backend($1)", [seen.pid])
-            while (seen := change.state(self._work)).state is State.BUILDING:
-                time.sleep(0.1)
+            return done("left", f"another session, pid {seen.pid}, builds it; that one is not this run's")
         if seen.state is State.ABSENT:
             self.ledger.mark(self.run_id, row.position, "undone", "was gone already")
             return done("gone already")
@@ -408,6 +451,9 @@ class Executor:
                 self._observer.event("retry", object=obj, reason=e.remedy or e.message, attempt=attempt, pause_s=pause)
                 self._pause(pause)
                 continue
+            except errors.StatementFailed as e:
+                e.remedy = e.remedy or _MEND
+                raise
             return
 
     def _outside_transaction(

@@ -185,7 +185,7 @@ def _refuse_second_half(guard: db.Database, about: runbook.Runbook, run_id: str)
     for row in Ledger(guard, about.about.ledger.name).runs(about.name):
         if row.status in ("running", "rolling_back") and row.run_id != run_id:
             raise errors.MissingForerunner(
-                f"run {row.run_id} of {about.name} was cut off on {guard.target.name}, and is not the one to go on with",
+                f"run {row.run_id} of {about.name} was cut off on {guard.target.name} and has to be ended first",
                 remedy=f"pgrunbook rollback {about.name} --target {guard.target.name} --run-id {row.run_id}, "
                 f"or bring its folder back and: pgrunbook run {about.name} --run-id {row.run_id}",
             )
@@ -199,7 +199,7 @@ def _owns_anything(guard: db.Database, about: runbook.Runbook, run_id: str) -> b
 
 
 def _stage(root: Path, name: str, common: Parameters, extra: dict[str, Any], screen: Screen) -> StageOutcome:
-    """One notebook through papermill; what it ended with comes from the journal, never from papermill."""
+    """One notebook through papermill; its verdict comes from the journal, never from papermill."""
     import papermill
     from papermill.exceptions import PapermillExecutionError
 
@@ -222,6 +222,7 @@ def _stage(root: Path, name: str, common: Parameters, extra: dict[str, Any], scr
                 progress_bar=False,
                 log_output=False,
                 kernel_name="python3",
+                extra_arguments=["--IPKernelApp.log_level=ERROR"],
             )
         except PapermillExecutionError as e:
             kind = getattr(errors, e.ename, None)

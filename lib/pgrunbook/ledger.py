@@ -84,16 +84,25 @@ class Ledger:
         self._name = quoted(schema)
 
     def exists(self) -> bool:
-        """Whether the tables are there."""
-        return bool(self._db.value("select to_regclass($1) is not null", [f"{self._name}.step"]))
-
-    def usable(self) -> bool:
-        """Whether the role may read and write them."""
+        """Whether the tables are there, also where the role may not look into their schema."""
         return bool(
             self._db.value(
-                "select bool_and(has_table_privilege(t, p)) from unnest($1::text[]) t,"
-                " unnest(array['select', 'insert', 'update']) p",
-                [[f"{self._name}.run", f"{self._name}.step"]],
+                "select count(*) = 2 from pg_catalog.pg_class c join pg_catalog.pg_namespace n"
+                " on n.oid = c.relnamespace where n.nspname = $1 and c.relname in ('run', 'step')",
+                [self.schema],
+            )
+        )
+
+    def usable(self, *, writing: bool = True) -> bool:
+        """Whether the role may read and write the tables."""
+        return bool(
+            self._db.value(
+                "select bool_and(pg_catalog.has_schema_privilege(n.oid, 'usage')"
+                " and pg_catalog.has_table_privilege(c.oid, p))"
+                " from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace,"
+                " pg_catalog.unnest($2::text[]) p"
+                " where n.nspname = $1 and c.relname in ('run', 'step')",
+                [self.schema, ["select", "insert", "update"] if writing else ["select"]],
             )
         )
 
@@ -144,9 +153,11 @@ class Ledger:
         )
 
     def runs(self, runbook: str = "") -> list[RunRow]:
-        """The runs, newest first; none where there is no ledger."""
+        """The runs, newest first; none where there is no ledger. Raises `BadTarget` where the role may not read it."""
         if not self.exists():
             return []
+        if not self.usable(writing=False):
+            raise self.not_allowed("it is there, without the privileges")
         query = _RUN.replace("{schema}", self._name)
         where = " where $1 in ('', runbook) order by started_at desc, run_id desc"
         return [RunRow(**row) for row in self._db.dicts(query + where, [runbook])]

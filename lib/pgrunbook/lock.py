@@ -11,11 +11,16 @@ from pgrunbook.db import Database
 
 
 @dataclass(frozen=True, slots=True)
-class _Holder:
+class Holder:
+    """The session that holds a lock."""
+
     pid: int
     application: str
     role: str
     since: str
+
+    def __str__(self) -> str:
+        return f"pid {self.pid} ({self.application}, {self.role}) since {self.since}"
 
 
 def whole_run(name: str) -> str:
@@ -23,9 +28,27 @@ def whole_run(name: str) -> str:
     return f"{name} (whole run)"
 
 
+def at_work(name: str) -> str:
+    """The name of the lock that the working session itself holds: it outlives a killed runner as long as its statement.
+
+    It is only ever tried for, never waited for.
+    """
+    return f"{name} (at work)"
+
+
 def lock_key(name: str) -> int:
     """The advisory lock's key: 63 bits of SHA-256, so that it is the same everywhere."""
     return int.from_bytes(hashlib.sha256(f"pgrunbook:{name}".encode()).digest()[:8]) >> 1
+
+
+def try_lock(session: Database, name: str) -> bool:
+    """Take a lock for the session's life if it is free."""
+    return bool(session.value("select pg_catalog.pg_try_advisory_lock($1)", [lock_key(name)]))
+
+
+def holder_of(session: Database, name: str) -> Holder | None:
+    """Who holds a lock; None where nobody does."""
+    return session.one("lock_holder", Holder, key=lock_key(name))
 
 
 def hold_lock(session: Database, name: str, *, wait_s: float = 2.0) -> None:
@@ -33,15 +56,12 @@ def hold_lock(session: Database, name: str, *, wait_s: float = 2.0) -> None:
 
     Polls: a session that waits in pg_advisory_lock holds a snapshot, and a concurrent build would wait for it.
     """
-    key, deadline = lock_key(name), time.monotonic() + wait_s
-    while not session.value("select pg_catalog.pg_try_advisory_lock($1)", [key]):
+    deadline = time.monotonic() + wait_s
+    while not try_lock(session, name):
         if time.monotonic() > deadline:
-            holder = session.one("lock_holder", _Holder, key=key)
-            who = (
-                f"pid {holder.pid} ({holder.application}, {holder.role}) since {holder.since}" if holder else "somebody"
-            )
+            holder = holder_of(session, name)
             raise errors.Busy(
-                f"runbook {name} is at work on this database already: {who}",
+                f"runbook {name} is at work on this database already: {holder or 'somebody'}",
                 remedy="wait for it" + (f", or end it: select pg_terminate_backend({holder.pid})" if holder else ""),
             )
         time.sleep(0.2)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 import html
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 _COLOURS = {
     "passed": "#1a7f37", "rolled_back": "#1a7f37", "failed": "#cf222e", "rollback_failed": "#cf222e",
     "aborted": "#cf222e", "pending": "#9a6700", "not_measurable": "#57606a",
+    "holds": "#1a7f37", "does not hold": "#bc4c00", "not measurable": "#57606a",
 }  # fmt: skip
+_STYLE = (
+    "<style>table.pgrunbook td,table.pgrunbook th{text-align:left!important;vertical-align:top;"
+    "white-space:pre-wrap;overflow-wrap:anywhere;max-width:34em}</style>"
+)
 _TELL_EVERY_S = 0.2
 
 
@@ -118,82 +123,72 @@ class NotebookObserver:
 
 
 def frame(rows: Sequence[Any]) -> pd.DataFrame:
-    """Typed rows as a data frame, one column a field."""
+    """Typed rows as a pandas data frame, one column a field, for a reader's own analysis."""
     import pandas as pd
 
-    if not rows:
-        return pd.DataFrame({"": ["none"]})
-    names = [f.name for f in fields(rows[0])]
-    return pd.DataFrame([[getattr(r, n) for n in names] for r in rows], columns=[n.replace("_", " ") for n in names])
+    return pd.DataFrame([asdict(row) for row in rows])
 
 
-def show(found: Any, *, only: Iterable[str] = ()) -> Any:
-    """Show a part's result: rows as a table, a figure as a picture. `only` picks columns.
+def show(found: Any, *, only: Sequence[str] = ()) -> None:
+    """Show a part's result: rows as a table, SVG as a picture. `only` picks columns by their headings.
 
     Bytes become MB, verdicts get a colour, long texts wrap; the plain text is there for logs.
     """
     from IPython.display import display
 
-    if hasattr(found, "savefig"):
-        return display(_picture(found))
-    if is_dataclass(found) and not isinstance(found, type):
-        found = [found]
-    table = _readable(frame(list(found)))
+    if isinstance(found, str):
+        display({"image/svg+xml": found, "text/plain": "a chart of medians before and after"}, raw=True)
+        return
+    headings, lines = _table(found if isinstance(found, Sequence) else [found])
     if only:
-        table = table[[c for c in only if c in table.columns]]
-    markup = table.to_html(index=False, escape=True, border=0, na_rep="")
-    for verdict, colour in _COLOURS.items():
-        markup = markup.replace(
-            f"<td>{verdict}</td>", f'<td style="color:{colour};font-weight:600">{verdict.replace("_", " ")}</td>'
-        )
-    style = (
-        "<style>.pgrunbook td,.pgrunbook th{text-align:left!important;vertical-align:top;"
-        "white-space:pre-wrap;overflow-wrap:anywhere;max-width:34em}</style>"
-    )
-    bundle = {"text/html": f'{style}<div class="pgrunbook">{markup}</div>', "text/plain": table.to_string(index=False)}
-    display(bundle, raw=True)
-    return None
+        places = [headings.index(name) for name in only]
+        headings, lines = list(only), [[line[p] for p in places] for line in lines]
+    display({"text/html": _html(headings, lines), "text/plain": _text(headings, lines)}, raw=True)
 
 
-def _readable(table: pd.DataFrame) -> pd.DataFrame:
-    """Bytes as MB, floats short, nothing for what is not there."""
-    shown = {}
-    for name in table.columns:
-        column, label = table[name], name
-        if name == "bytes" or name.endswith(" bytes"):
-            label = "MB" if name == "bytes" else name.removesuffix("bytes") + "MB"
-            column = column.map(lambda v: f"{v / 2**20:,.1f}")
-        elif name in ("before", "after") and column.map(lambda v: isinstance(v, int)).all():
-            label = f"{name} MB"
-            column = column.map(lambda v: f"{v / 2**20:,.1f}")
-        else:
-            column = column.map(_cell)
-        shown[label] = column
-    import pandas as pd
-
-    return pd.DataFrame(shown)
+def _table(rows: Sequence[Any]) -> tuple[list[str], list[list[str]]]:
+    """Headings and cells of typed rows, as a person reads them."""
+    if not rows:
+        return ["nothing"], []
+    names = [f.name for f in fields(rows[0])]
+    in_bytes = {n for n in names if n == "bytes" or n.endswith("_bytes")}
+    headings = [
+        "MB" if n == "bytes" else n.removesuffix("bytes").replace("_", " ") + "MB" for n in names if n in in_bytes
+    ]
+    headings = [headings.pop(0) if n in in_bytes else n.replace("_", " ") for n in names]
+    return headings, [[_cell(getattr(r, n), megabytes=n in in_bytes) for n in names] for r in rows]
 
 
-def _cell(value: Any) -> str:
-    if value is None or value != value:
+def _cell(value: Any, *, megabytes: bool = False) -> str:
+    if value is None:
         return ""
+    if megabytes:
+        return f"{value / 2**20:,.1f}"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:,.3g}" if abs(value) < 10 else f"{value:,.1f}"
+        return f"{value:,.3g}" if abs(value) < 100 else f"{value:,.0f}"
     if isinstance(value, int):
         return f"{value:,}"
     return str(value)
 
 
-def _picture(figure: Any) -> Any:
-    import io
+def _html(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    head = "".join(f"<th>{html.escape(h)}</th>" for h in headings)
+    body = "".join(f"<tr>{''.join(_td(cell) for cell in line)}</tr>" for line in lines)
+    return f'{_STYLE}<table class="pgrunbook"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
-    from IPython.display import Image
 
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    return Image(buffer.getvalue())
+def _td(cell: str) -> str:
+    if cell in _COLOURS:
+        return f'<td style="color:{_COLOURS[cell]};font-weight:600">{cell.replace("_", " ")}</td>'
+    return f"<td>{html.escape(cell)}</td>"
+
+
+def _text(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    table = [list(headings), *([cell.replace("\n", " ") for cell in line] for line in lines)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in table)
 
 
 def enable_sql(session: Session) -> None:

@@ -91,13 +91,17 @@ def check(runbook: Runbook, plan: Plan, db: Database, ledger: Ledger) -> list[Ch
 def require_privileges(plan: Plan, db: Database, ledger: Ledger) -> None:
     """Raise `BadTarget` where the role may not do what the plan needs."""
     relations = sorted({s.change.relation for s in plan.left if s.change.relation})
+    indexed = {s.change.relation for s in plan.left if s.change.is_index}
     lacking = []
     for found in db.fetch("privileges", _Privilege, relations=relations):
         if not found.owns:
             lacking.append((f"does not own {found.relation}", f"grant {quoted(found.owner)} to {quoted(db.user)}"))
-        elif not found.may_create:
+        elif not found.may_create and found.relation in indexed:
             remedy = f"grant create on schema {quoted(found.schema)} to {quoted(db.user)}"
             lacking.append((f"may not create in schema {found.schema}", remedy))
+    if not plan.identity.may_create_temporary and any(s.change.relation for s in plan.steps):
+        remedy = f"grant temporary on database {quoted(plan.identity.database)} to {quoted(db.user)}"
+        lacking.append(("may not make the temporary tables by which definitions are compared", remedy))
     if lacking:
         reasons = "; ".join(dict.fromkeys(reason for reason, _ in lacking))
         raise errors.BadTarget(

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pgrunbook import changes, errors, sqlfile
+from pgrunbook import changes, errors, sqlfile, tomlfile
 from pgrunbook.changes import Change, ObjectOptions, RawSql
+from pgrunbook.changes.raw_sql import unfit_for_replay
 from pgrunbook.sqlfile import SqlFile, SqlFileError, SqlStatement
 
 BIND_CLASSES = ("common", "rare", "absent")
@@ -127,6 +128,7 @@ class _CheckFront(_Frozen):
 
 
 F = TypeVar("F", bound=_Frozen)
+M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,45 +230,78 @@ def load(root: Path, name: str) -> Runbook:
     return runbook
 
 
+@dataclass(frozen=True, slots=True)
+class _Entry(Generic[F]):
+    """A claim or an item of the checklist with its number; not `whole` where parts that are wrong were left out."""
+
+    number: int
+    value: F
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What runbook.toml tells, as far as it is right; `objects` is None where nothing could be read."""
+
+    about: Description | None = None
+    lines: tomlfile.Lines = field(default_factory=lambda: tomlfile.Lines(""))
+    objects: Mapping[str, ObjectOptions] | None = None
+    claims: Sequence[_Entry[Claim]] = ()
+    checklist: Sequence[_Entry[ChecklistItem]] = ()
+
+
 class _Reader:
     """One pass over a runbook's files that collects mistakes instead of stopping at the first."""
 
     def __init__(self, root: Path, folder: Path, mistakes: list[Mistake]) -> None:
         self._root = root
         self._folder = folder
+        self._toml = folder / "runbook.toml"
         self._mistakes = mistakes
 
     def read(self) -> Runbook | None:
-        toml = self._folder / "runbook.toml"
-        about, lines = self._description(toml)
-        options = about.objects if about else {}
-        made = self._changes(options, lines, toml)
+        told = self._description()
+        made = self._changes(told)
         workload = tuple(self._queries())
         checks = tuple(self._assertions())
-        if about:
-            self._references(about, checks, lines, toml)
-        if about is None or self._mistakes:
+        self._references(told, checks)
+        if told.about is None or self._mistakes:
             return None
-        return Runbook(self._folder.name, self._folder, about, made, workload, checks)
+        return Runbook(self._folder.name, self._folder, told.about, made, workload, checks)
 
     def _mistake(self, path: Path, line: int, text: str) -> None:
         self._mistakes.append(Mistake(str(path.relative_to(self._root)), line, text))
 
-    def _description(self, path: Path) -> tuple[Description | None, _Lines]:
-        if not path.is_file():
-            self._mistake(path, 0, "is missing")
-            return None, _Lines("")
-        text = path.read_text(encoding="utf-8", errors="replace")
-        lines = _Lines(text)
+    def _description(self) -> _Told:
         try:
-            return Description.model_validate(tomllib.loads(text)), lines
+            text = sqlfile.decoded(self._toml)
+            given = tomllib.loads(text)
+        except OSError as e:
+            self._mistake(self._toml, 0, _unread(e))
+            return _Told()
+        except SqlFileError as e:
+            self._mistake(self._toml, e.line, str(e))
+            return _Told()
         except tomllib.TOMLDecodeError as e:
-            self._mistake(path, sqlfile.toml_error_line(e), f"is no TOML: {e}")
+            self._mistake(self._toml, tomlfile.error_line(e, text), f"is no TOML: {e}")
+            return _Told()
+        lines = tomlfile.Lines(text)
+        try:
+            about = Description.model_validate(given)
         except ValidationError as e:
-            self._invalid(path, e, lines)
-        return None, lines
+            self._invalid(self._toml, e, lines)
+            about = None
+        objects = given.get("objects")
+        known = {k: _right(ObjectOptions, v) for k, v in objects.items()} if isinstance(objects, dict) else {}
+        return _Told(
+            about,
+            lines,
+            {k: found[0] for k, found in known.items() if found},
+            _entries(Claim, given.get("claims")),
+            _entries(ChecklistItem, given.get("checklist")),
+        )
 
-    def _invalid(self, path: Path, error: ValidationError, lines: _Lines) -> None:
+    def _invalid(self, path: Path, error: ValidationError, lines: tomlfile.Lines) -> None:
         for item in error.errors(include_url=False):
             where = ".".join(str(p) for p in item["loc"])
             text = "unknown key" if item["type"] == "extra_forbidden" else item["msg"].lower()
@@ -277,8 +312,8 @@ class _Reader:
     def _file(self, path: Path, *, variables: bool = False) -> SqlFile | None:
         try:
             found = sqlfile.read(path, variables=variables)
-        except FileNotFoundError:
-            self._mistake(path, 0, "is missing")
+        except OSError as e:
+            self._mistake(path, 0, _unread(e))
             return None
         except SqlFileError as e:
             self._mistake(path, e.line, str(e))
@@ -288,29 +323,32 @@ class _Reader:
             return None
         return found
 
-    def _changes(self, options: Mapping[str, ObjectOptions], lines: _Lines, toml: Path) -> tuple[Change, ...]:
+    def _changes(self, told: _Told) -> tuple[Change, ...]:
         path = self._folder / "migrate.sql"
         file = self._file(path)
+        inverse = self._inverses({f"statement_{s.position}" for s in file.statements} if file else None)
         if file is None:
             return ()
-        inverse = self._inverses({f"statement_{s.position}" for s in file.statements})
-        made = [c for s in file.statements for c in changes.typed(s, options, inverse)]
+        made = [c for s in file.statements for c in changes.typed(s, told.objects or {}, inverse)]
         for change in made:
-            if isinstance(change, RawSql) and change.refusal():
-                self._mistake(path, change.written.line, f"this {_word(change)} {change.refusal()}")
+            known = told.objects is not None or (isinstance(change, RawSql) and unfit_for_replay(change.written))
+            if isinstance(change, RawSql) and known and (refusal := change.refusal()):
+                self._mistake(path, change.written.line, f"this {_word(change)} {refusal}")
         labels = {c.label for c in made if c.label}
-        for key in options:
+        for key in told.objects or {}:
             if key not in labels:
-                self._mistake(toml, lines.of(("objects", key)), f"objects.{key}: migrate.sql makes no such object")
+                text = f"objects.{key}: migrate.sql makes no such object"
+                self._mistake(self._toml, told.lines.of(("objects", key)), text)
         seen: dict[str, int] = {}
         for change in made:
-            if change.label and change.label in seen:
-                text = f"{change.label} is made twice, first in line {seen[change.label]}"
+            if change.label and change.object in seen:
+                text = f"{change.object} is made twice, first in line {seen[change.object]}"
                 self._mistake(path, change.written.line, text)
-            seen.setdefault(change.label, change.written.line)
+            seen.setdefault(change.object, change.written.line)
         return tuple(made)
 
-    def _inverses(self, labels: set[str]) -> dict[str, tuple[str, ...]]:
+    def _inverses(self, labels: set[str] | None) -> dict[str, tuple[str, ...]]:
+        """The statements of rollback.sql by what they undo; `labels` is None where migrate.sql can't be read."""
         path = self._folder / "rollback.sql"
         file = self._file(path) if path.exists() else None
         found: dict[str, tuple[str, ...]] = {}
@@ -319,10 +357,12 @@ class _Reader:
             for comment in statement.comments:
                 if comment.startswith(_UNDOES):
                     label = comment.removeprefix(_UNDOES).strip()
-            if label not in labels:
+            if not label or (labels is not None and label not in labels):
                 text = f"does not say what it undoes: put `{_UNDOES} statement_N` above it, N as in migrate.sql"
                 self._mistake(path, statement.line, text)
                 continue
+            if unfit := unfit_for_replay(statement):
+                self._mistake(path, statement.line, unfit)
             found[label] = (*found.get(label, ()), statement.sql)
         return found
 
@@ -344,14 +384,13 @@ class _Reader:
                 front.weight,
                 dict(front.binds),
             )
-            self._binds(path, query)
+            self._binds(path, query, file.front_lines)
             yield query
 
-    def _binds(self, path: Path, query: Query) -> None:
-        lines = _Lines(path.read_text(encoding="utf-8"))
+    def _binds(self, path: Path, query: Query, lines: tomlfile.Lines) -> None:
         wanted = set(query.parameters) - {"now"}
         if wanted and "common" not in query.binds:
-            self._mistake(path, 1, f"binds.common: missing; it samples {', '.join(sorted(wanted))}")
+            self._mistake(path, lines.of(("binds",)), f"binds.common: missing; it samples {', '.join(sorted(wanted))}")
         for name, sql in query.binds.items():
             if name not in BIND_CLASSES:
                 self._mistake(
@@ -360,7 +399,7 @@ class _Reader:
             try:
                 sampled = sqlfile.split(sql)
             except SqlFileError as e:
-                self._mistake(path, lines.of(("binds", name)) + e.line - 1, f"binds.{name}: {e}")
+                self._mistake(path, lines.of_text(("binds", name)) + e.line - 1, f"binds.{name}: {e}")
                 continue
             if len(sampled) != 1 or sqlfile.writes(sampled[0]):
                 self._mistake(path, lines.of(("binds", name)), f"binds.{name}: has to be one query that only reads")
@@ -382,7 +421,7 @@ class _Reader:
                 try:
                     sqlfile.split(front.rival)
                 except SqlFileError as e:
-                    self._mistake(path, e.line, f"rival: {e}")
+                    self._mistake(path, file.front_lines.of_text(("rival",)) + e.line - 1, f"rival: {e}")
             yield Assertion(path.stem, front.title, file.statements, front.writes, front.rival)
 
     def _front(self, path: Path, file: SqlFile | None, model: type[F]) -> F | None:
@@ -391,47 +430,84 @@ class _Reader:
         try:
             return model.model_validate(file.front)
         except ValidationError as e:
-            self._invalid(path, e, _Lines(path.read_text(encoding="utf-8")))
+            self._invalid(path, e, file.front_lines)
             return None
 
-    def _references(self, about: Description, checks: tuple[Assertion, ...], lines: _Lines, toml: Path) -> None:
+    def _references(self, told: _Told, checks: tuple[Assertion, ...]) -> None:
         queries = {p.stem for p in (self._folder / "workload").glob("*.sql")}
         files = {p.stem for p in (self._folder / "checks").glob("*.sql")}
+        unread = files - {c.name for c in checks}  # told already; it may be a probe
         probes = {c.name for c in checks if c.writes}
 
         def wrong(loc: tuple[str | int, ...], text: str) -> None:
-            self._mistake(toml, lines.of(loc), f"{'.'.join(map(str, loc))}: {text}")
+            self._mistake(self._toml, told.lines.of(loc), f"{'.'.join(map(str, loc))}: {text}")
 
-        for kind, ids in (("claims", [c.id for c in about.claims]), ("checklist", [i.id for i in about.checklist])):
-            for n, one in enumerate(ids):
-                if one in ids[:n]:
-                    wrong((kind, n, "id"), f"{one!r} is there twice")
-        for n, claim in enumerate(about.claims):
-            if bool(claim.metric) == bool(claim.not_measurable):
-                wrong(("claims", n, "id"), "needs either a metric or not_measurable with the reason")
-            if claim.metric in ("query_ms_before", "query_ms_after", "speedup") and not claim.query:
-                wrong(("claims", n, "metric"), f"{claim.metric} needs a query")
+        seen: set[tuple[str, str]] = set()
+        for kind, entries in (("claims", told.claims), ("checklist", told.checklist)):
+            for entry in entries:
+                one = (kind, entry.value.id)
+                if one in seen:
+                    wrong((kind, entry.number, "id"), f"{entry.value.id!r} is there twice")
+                seen.add(one)
+        for entry in told.claims:
+            n, claim = entry.number, entry.value
             if claim.query and claim.query not in queries:
                 wrong(("claims", n, "query"), f"no workload query {claim.query!r}; {_there_are(queries)}")
-            if claim.metric == "probes" and not claim.checks:
-                wrong(("claims", n, "metric"), "probes needs checks")
             for check in claim.checks:
                 if check not in files:
                     wrong(("claims", n, "checks"), f"no check {check!r}; {_there_are(files)}")
-            if claim.metric and claim.at_least is None and claim.at_most is None and claim.metric in _NUMERIC:
-                wrong(("claims", n, "id"), "needs at_least or at_most")
-            if claim.metric == "rollback_seconds" and claim.after != "rollback":
-                wrong(("claims", n, "after"), 'has to be "rollback": that is when it is measured')
-        for n, item in enumerate(about.checklist):
-            if not (item.probe or item.faster or item.person):
+            if entry.whole:
+                for key, text in _lacking(claim):
+                    wrong(("claims", n, key), text)
+        for item in told.checklist:
+            n, value = item.number, item.value
+            if item.whole and not (value.probe or value.faster or value.person):
                 wrong(("checklist", n, "id"), "needs a probe, a query that gets faster, or a person")
-            if item.probe and item.probe not in probes:
-                wrong(("checklist", n, "probe"), f"no probe {item.probe!r}; {_there_are(probes)}")
-            if item.faster and item.faster not in queries:
-                wrong(("checklist", n, "faster"), f"no workload query {item.faster!r}; {_there_are(queries)}")
+            if value.probe and value.probe not in probes | unread:
+                wrong(("checklist", n, "probe"), f"no probe {value.probe!r}; {_there_are(probes)}")
+            if value.faster and value.faster not in queries:
+                wrong(("checklist", n, "faster"), f"no workload query {value.faster!r}; {_there_are(queries)}")
+
+
+def _lacking(claim: Claim) -> Iterator[tuple[str, str]]:
+    """What a claim does not say although its metric needs it: the key to mend, and why."""
+    if bool(claim.metric) == bool(claim.not_measurable):
+        yield "id", "needs either a metric or not_measurable with the reason"
+    if claim.metric in ("query_ms_before", "query_ms_after", "speedup") and not claim.query:
+        yield "metric", f"{claim.metric} needs a query"
+    if claim.metric == "probes" and not claim.checks:
+        yield "metric", "probes needs checks"
+    if claim.metric and claim.at_least is None and claim.at_most is None and claim.metric in _NUMERIC:
+        yield "id", "needs at_least or at_most"
+    if claim.metric == "rollback_seconds" and claim.after != "rollback":
+        yield "after", 'has to be "rollback": that is when it is measured'
+
+
+def _entries(model: type[F], given: object) -> list[_Entry[F]]:
+    found = [(n, _right(model, row)) for n, row in enumerate(given if isinstance(given, list) else [])]
+    return [_Entry(n, *one) for n, one in found if one]
+
+
+def _right(model: type[M], given: object, *, whole: bool = True) -> tuple[M, bool] | None:
+    """What of a table is right, and whether that is all: its mistakes are told, the rest is looked at nevertheless.
+
+    >>> _right(ChecklistItem, {"id": "a", "says": "b", "probe": 1, "colour": "red"})
+    (ChecklistItem(id='a', says='b', probe='', faster='', person=''), False)
+    """
+    try:
+        return model.model_validate(given), whole
+    except ValidationError as e:
+        wrong = {m["loc"][0] for m in e.errors(include_url=False) if m["loc"] and m["type"] != "missing"}
+    if not wrong or not isinstance(given, dict):
+        return None
+    return _right(model, {k: v for k, v in given.items() if k not in wrong}, whole=False)
 
 
 _NUMERIC = set(Metric.__args__) - {"rows_unchanged", "answers_unchanged", "probes"}  # type: ignore[attr-defined]
+
+
+def _unread(error: OSError) -> str:
+    return "is missing" if isinstance(error, FileNotFoundError) else f"can't be read: {error.strerror}"
 
 
 def _there_are(names: set[str]) -> str:
@@ -440,58 +516,3 @@ def _there_are(names: set[str]) -> str:
 
 def _word(change: RawSql) -> str:
     return change.written.node_kind.removesuffix("_stmt").replace("_", " ").upper()
-
-
-class _Lines:
-    """Where the keys of a TOML text stand, since tomllib does not say."""
-
-    def __init__(self, text: str) -> None:
-        self._lines: dict[tuple[str | int, ...], int] = {}
-        prefix: tuple[str | int, ...] = ()
-        counts: dict[tuple[str | int, ...], int] = {}
-        fence = ""
-        for number, raw in enumerate(text.splitlines(), 1):
-            line = raw.strip()
-            if not fence and line.startswith("["):
-                array = line.startswith("[[")
-                path: tuple[str | int, ...] = _keys(line.strip("[] ").split("]")[0])
-                if array:
-                    counts[path] = counts.get(path, -1) + 1
-                    path = (*path, counts[path])
-                prefix = path
-                self._lines.setdefault(prefix, number)
-            elif not fence and "=" in line and not line.startswith("#"):
-                self._lines.setdefault((*prefix, *_keys(line.split("=")[0])), number)
-            for mark in ('"""', "'''"):
-                if raw.count(mark) % 2 and fence in ("", mark):
-                    fence = "" if fence else mark
-
-    def of(self, loc: tuple[str | int, ...]) -> int:
-        """The line of a key, or of the nearest table around it; 1 where nothing is known."""
-        for end in range(len(loc), 0, -1):
-            if loc[:end] in self._lines:
-                return self._lines[loc[:end]]
-        return 1
-
-
-def _keys(dotted: str) -> tuple[str, ...]:
-    """The parts of a dotted TOML key.
-
-    >>> _keys('objects."voip_users.full_name"')
-    ('objects', 'voip_users.full_name')
-    """
-    parts, current, quote = [], "", ""
-    for char in dotted.strip():
-        if quote:
-            if char == quote:
-                quote = ""
-            else:
-                current += char
-        elif char in "\"'":
-            quote = char
-        elif char == ".":
-            parts.append(current.strip())
-            current = ""
-        else:
-            current += char
-    return (*parts, current.strip())

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from pgrunbook import runbook
 from pgrunbook.findings import Verdict
 from pgrunbook.headless import RunOutcome, StageOutcome, describe
+from pgrunbook.measure.claims import WORDS
 from pgrunbook.measure.compare import compare, summarise
 from pgrunbook.measure.sampling import Sample
 
@@ -98,54 +101,59 @@ def demonstration(found: RunOutcome, root: Path) -> None:
     """The demo's end: before and after, the claims, the rollback's proof, and where the evidence lies."""
     console = Console(highlight=False)
     folder = root / found.evidence
-    _before_and_after(console, folder)
-    _claims(console, found.stages)
+    queries = {f"claim: {c.id}": c.query for c in runbook.load(root, found.runbook).about.claims}
+    claims = [
+        c for s in found.stages for c in s.findings if c["check"] in queries and "measured by " not in c["measured"]
+    ]
+    _before_and_after(console, folder, claims, queries)
+    _claims(console, [c for c in claims if not queries[c["check"]]])
     _proof(console, found.stages)
     outcome(found, root)
 
 
-def _before_and_after(console: Console, folder: Path) -> None:
+def _before_and_after(
+    console: Console, folder: Path, claims: Sequence[dict[str, Any]], queries: Mapping[str, str]
+) -> None:
+    """A line a query, its plans and its claims below it: the plans' names are too long for columns."""
     files = [folder / f"{name}_samples.json" for name in ("baseline", "verify")]
     if not all(f.exists() for f in files):
         return
     before, after = ([Sample.from_json(row) for row in json.loads(f.read_text(encoding="utf-8"))] for f in files)
-    table = Table(
-        title="Before and after (medians; each query over common, rare and absent values)", title_justify="left"
-    )
-    for name in ("query", "before", "after", "factor"):
-        table.add_column(name, justify="left" if name == "query" else "right", no_wrap=True)
-    table.add_column("plan before")
-    table.add_column("plan after")
-    table.add_column("answers")
+    console.print("\nBefore and after: medians over common, rare and absent values\n", style="bold")
+    console.print(f"{'query':<24}{'before':>12}{'after':>12}{'factor':>9}   answers", style="dim")
     for row in summarise(compare(before, after)):
-        faster = "green" if row.factor >= 1.2 else "red" if row.factor < 0.8 else ""
-        table.add_row(
-            row.query,
-            f"{row.before_ms:,.2f} ms",
-            f"{row.after_ms:,.2f} ms",
-            Text(f"{row.factor:,.1f}×", style=faster),
-            row.plan_before,
-            row.plan_after if row.plan_after != row.plan_before else "the same",
-            {True: "equal", False: "differ", None: "not known"}[row.same_answers],
+        style = "green" if row.factor >= 1.2 else "red" if row.factor < 0.8 else ""
+        answers = {True: "equal", False: "differ", None: "not known"}[row.same_answers]
+        console.print(
+            Text.assemble(
+                (f"{row.query:<24}", "bold"),
+                f"{row.before_ms:>9,.2f} ms{row.after_ms:>9,.2f} ms",
+                (f"{row.factor:>8,.1f}×", style),
+                f"   {answers}",
+            )
         )
-    console.print(table)
+        _indented(console, "plan", "unchanged" if not row.new else f"{' + '.join(row.gone)}  →  {' + '.join(row.new)}")
+        for claim in claims:
+            if queries.get(claim["check"]) == row.query:
+                word = WORDS[Verdict(claim["verdict"])]
+                _indented(console, "claim", claim["claimed"], (word, _STYLE[claim["verdict"]]))
+    console.print()
 
 
-def _claims(console: Console, stages: Sequence[StageOutcome]) -> None:
-    rows = [
-        c
-        for s in stages
-        for c in s.findings
-        if c["check"].startswith("claim: ") and not c["measured"].startswith("measured by")
-    ]
+def _indented(console: Console, name: str, text: str, verdict: tuple[str, str] = ("", "")) -> None:
+    line = Text.assemble((f"{name:<6} ", "dim"), text, ("  " + verdict[0], verdict[1]))
+    console.print(Padding(line, (0, 0, 0, 3)))
+
+
+def _claims(console: Console, rows: Sequence[dict[str, Any]]) -> None:
     if not rows:
         return
-    table = Table(title="What the document claims", title_justify="left")
+    table = Table(title="What the document claims besides", title_justify="left")
     table.add_column("claim")
     table.add_column("measured", no_wrap=False)
     table.add_column("verdict", no_wrap=True)
     for row in rows:
-        verdict = {"passed": "holds", "failed": "does not hold"}.get(row["verdict"], row["verdict"].replace("_", " "))
+        verdict = WORDS[Verdict(row["verdict"])]
         detail = row["detail"] if row["verdict"] == "not_measurable" else ""
         table.add_row(
             row["claimed"],

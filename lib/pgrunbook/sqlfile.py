@@ -6,14 +6,18 @@ become `$1`, `$2`, …, so that a file runs in psql as it is and with bound valu
 
 from __future__ import annotations
 
+import re
 import tomllib
 from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import postgast
+
+from pgrunbook import tomlfile
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
 _FRONT_OPENS, _FRONT_CLOSES = "/*---", "---*/"
 _TOKEN = postgast.pg_query_pb2.Token
 _KEYWORD = postgast.pg_query_pb2.KeywordKind
+_ENDS_WORD = re.compile(rb"[\w$)\]\"'\x80-\xff]")
 _COMMENTS = (_TOKEN.SQL_COMMENT, _TOKEN.C_COMMENT)
 _WRITING_NODES = ("insert_stmt", "update_stmt", "delete_stmt", "merge_stmt", "locking_clause", "into_clause")
 
@@ -58,21 +63,32 @@ class SqlStatement:
 
 @dataclass(frozen=True, slots=True)
 class SqlFile:
-    """A file's front matter and statements."""
+    """A file's front matter, the lines its keys stand on, and its statements."""
 
     path: Path
     front: dict[str, Any]
+    front_lines: tomlfile.Lines = field(repr=False, compare=False)
     statements: tuple[SqlStatement, ...]
 
 
 def read(path: Path, *, variables: bool = False) -> SqlFile:
     """Read a file; `variables` says whether psql variables are allowed. Raises `SqlFileError`."""
+    head, body = _front_matter(decoded(path))
     try:
-        text = path.read_text(encoding="utf-8")
+        front = tomllib.loads(head)
+    except tomllib.TOMLDecodeError as e:
+        raise SqlFileError(f"front matter: {e}", tomlfile.error_line(e, head)) from None
+    statements = split(body, first_line=1 + head.count("\n"), variables=variables)
+    return SqlFile(path, front, tomlfile.Lines(head), statements)
+
+
+def decoded(path: Path) -> str:
+    """A file's text, which has to be UTF-8; a byte order mark is left out. Raises `SqlFileError`."""
+    raw = path.read_bytes()
+    try:
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as e:
-        raise SqlFileError(f"is not UTF-8 ({e.reason} at byte {e.start})", 1) from None
-    front, body_line, body = _front_matter(text)
-    return SqlFile(path, front, split(body, first_line=body_line, variables=variables))
+        raise SqlFileError(f"is not UTF-8 ({e.reason} at byte {e.start})", 1 + raw.count(b"\n", 0, e.start)) from None
 
 
 def split(text: str, *, first_line: int = 1, variables: bool = False) -> tuple[SqlStatement, ...]:
@@ -81,32 +97,42 @@ def split(text: str, *, first_line: int = 1, variables: bool = False) -> tuple[S
     >>> [(s.line, s.node_kind, s.parameters) for s in split("select 1;\\nselect :'a', :a", variables=True)]
     [(1, 'select_stmt', ()), (2, 'select_stmt', ('a',))]
     """
-    bound, names = _bind(text) if variables else (text, ())
+    if "\0" in text:  # libpg_query would end there and say nothing
+        raise SqlFileError("holds a NUL character", first_line + text.count("\n", 0, text.index("\0")))
+    bound, names = text, tuple[str, ...]()
     try:
+        scanned = [_Token(t.start, t.end, t.token) for t in postgast.scan(text).tokens]
+        for t in scanned:
+            if t.kind == _TOKEN.PARAM:
+                text_before = text.encode()[: t.start]
+                raise SqlFileError("parameters ($1) have no place here", first_line + text_before.count(b"\n"))
+        if variables:
+            bound, names = _bind(text, scanned)
         tree = postgast.parse(bound)
-        tokens = [_Token(t.start, t.end, t.token) for t in postgast.scan(bound).tokens]
+        tokens = [_Token(t.start, t.end, t.token) for t in postgast.scan(bound).tokens] if names else scanned
     except postgast.PgQueryError as e:
-        line = first_line + bound[: max(e.cursorpos - 1, 0)].count("\n")
+        line = first_line + bound.count("\n", 0, max(e.cursorpos - 1, 0))
         hint = "; psql meta-commands are not SQL" if _meta_command_near(bound, e.cursorpos) else ""
-        raise SqlFileError(f"{e.message}{hint}", line) from None
+        message = e.message.partition("\n")[0]  # of an open quote it quotes all that follows
+        raise SqlFileError(f"{message:.200}{hint}", line) from None
     raw = bound.encode()
     starts = [t.start for t in tokens]
     statements = []
-    line, counted = first_line, 0
+    line, counted, before = first_line, 0, 0
     for position, item in enumerate(tree.stmts, 1):
         end = item.stmt_location + item.stmt_len if item.stmt_len else len(raw)
-        inside = tokens[bisect_left(starts, item.stmt_location) : bisect_left(starts, end)]
-        body = [t for t in inside if t.kind not in _COMMENTS]
+        # stmt_location is behind the comments, so the search begins where the statement before ended
+        inside = tokens[bisect_left(starts, before) : bisect_left(starts, end)]
+        before = end
+        body = [t for t in inside if t.kind not in _COMMENTS and t.start >= item.stmt_location]
         start = body[0].start
-        comments = tuple(raw[t.start : t.end].decode() for t in inside if t.start < start)
+        comments = tuple(raw[t.start : t.end].decode() for t in inside if t.kind in _COMMENTS and t.start < start)
         kind = item.stmt.WhichOneof("node")
         sql = raw[start : body[-1].end].decode()
         line += raw.count(b"\n", counted, start)
         counted = start
         own: tuple[str, ...] = ()
         if any(t.kind == _TOKEN.PARAM for t in body):
-            if not variables:
-                raise SqlFileError("parameters ($1) have no place here", line)
             sql, own = _own_parameters(raw, body, names)
         statements.append(
             SqlStatement(
@@ -170,38 +196,26 @@ def _walk(node: Message) -> list[tuple[str, Message]]:
     return found
 
 
-def _front_matter(text: str) -> tuple[dict[str, Any], int, str]:
-    """The TOML between `/*---` and `---*/` at the top, the line the SQL starts on, and the SQL."""
+def _front_matter(text: str) -> tuple[str, str]:
+    """The TOML between `/*---` and `---*/` at the top, which begins on line 1, and the SQL."""
     if not text.startswith(_FRONT_OPENS):
-        return {}, 1, text
+        return "", text
     head, closed, body = text[len(_FRONT_OPENS) :].partition(_FRONT_CLOSES)
     if not closed:
         raise SqlFileError(f"the front matter has no closing {_FRONT_CLOSES}", 1)
-    try:
-        front = tomllib.loads(head)
-    except tomllib.TOMLDecodeError as e:
-        raise SqlFileError(f"front matter: {e}", toml_error_line(e)) from None
-    return front, 1 + head.count("\n"), body
+    return head, body
 
 
-def toml_error_line(error: tomllib.TOMLDecodeError) -> int:
-    """The line a TOML error names ("… (at line 3, column 5)"), 1 where it names none."""
-    _, found, rest = str(error).partition("at line ")
-    number = rest.split(",")[0]
-    return int(number) if found and number.isdigit() else 1
+def _bind(text: str, tokens: list[_Token]) -> tuple[str, tuple[str, ...]]:
+    """Replace `:'name'` and `:name` (as psql would) by `$n`; returns the text and the names in order of n.
 
-
-def _bind(text: str) -> tuple[str, tuple[str, ...]]:
-    """Replace `:'name'` and `:name` (as psql would) by `$n`; returns the text and the names in order of n."""
-    try:
-        tokens = postgast.scan(text).tokens
-    except postgast.PgQueryError as e:
-        raise SqlFileError(e.message, 1 + text[: max(e.cursorpos - 1, 0)].count("\n")) from None
+    A colon right behind a word, as in the slice `a[lo:hi]`, is none: `$n` would become a part of that word.
+    """
     raw = text.encode()
     names: list[str] = []
     out, done = [], 0
-    for colon, value in zip(tokens, list(tokens)[1:], strict=False):
-        if raw[colon.start : colon.end] != b":" or value.start != colon.end:
+    for colon, value in pairwise(tokens):
+        if raw[colon.start : colon.end] != b":" or value.start != colon.end or _ENDS_WORD.match(raw, colon.start - 1):
             continue
         word = raw[value.start : value.end].decode()
         name = word.strip("'") if word.startswith("'") else word
@@ -231,5 +245,6 @@ def _own_parameters(raw: bytes, tokens: list[_Token], names: tuple[str, ...]) ->
 
 
 def _meta_command_near(text: str, cursor: int) -> bool:
-    start = text.rfind("\n", 0, max(cursor - 1, 0)) + 1
-    return text[start:].lstrip().startswith("\\")
+    at = max(cursor - 1, 0)
+    start = text.rfind("\n", 0, at) + 1
+    return text.startswith("\\", at) or text[start:].lstrip().startswith("\\")

@@ -1,5 +1,6 @@
 -- Sessions that hold a snapshot or a transaction for longer than a limit: a concurrent build waits for them.
--- Without pg_read_all_stats others' xact_start is hidden; backend_xmin is not, so its age in transactions is told.
+-- Without pg_read_all_stats others' xact_start and backend_type are hidden; backend_xmin is not, so its age in
+-- transactions is told.
 select
   a.pid,
   coalesce(a.usename::text, '') as role,
@@ -11,7 +12,7 @@ from pg_catalog.pg_stat_activity a
 where a.datname = pg_catalog.current_database()
   and a.pid <> pg_catalog.pg_backend_pid()
   and a.application_name not like 'pgrunbook%%'
-  and a.backend_type = 'client backend'
+  and (a.backend_type = 'client backend' or (a.backend_type is null and a.usesysid is not null))
   and (
     a.xact_start < pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => %(seconds)s)
     or (a.xact_start is null and a.backend_xmin is not null)

@@ -234,9 +234,12 @@ class CreateIndex:
                 signature = db.exactly("index_signature", Signature, oid=found["indexrelid"])
         except errors.StatementFailed as e:
             if e.sqlstate == "42501":
+                temporary = db.value("select pg_catalog.has_database_privilege(current_database(), 'temporary')")
                 raise errors.BadTarget(
-                    f"comparing {self.object} with its plan needs a temporary table: {e.message}",
-                    remedy=f"grant temporary on database {quoted(db.database)} to {quoted(db.user)}",
+                    f"comparing {self.object} with its plan needs a temporary copy of its table: {e.message}",
+                    remedy=f"run as the owner of {original}"
+                    if temporary
+                    else f"grant temporary on database {quoted(db.database)} to {quoted(db.user)}",
                 ) from None
             raise errors.PreflightFailed(
                 f"line {self.written.line} of migrate.sql can't be built on {original}: {e.message}",

@@ -51,10 +51,8 @@ class RawSql:
 
     def refusal(self) -> str:
         """Why the statement can't be run as it stands; empty when it can."""
-        if self.written.node_kind in _DECIDED_BY_THE_PLAN:
-            return "is decided by the plan (transactions and settings) or not SQL to replay; leave it out"
-        if self.written.node_kind in _OUTSIDE_TRANSACTIONS:
-            return "can't run inside a transaction, so it could not be recorded together with its effect"
+        if unfit := unfit_for_replay(self.written):
+            return unfit
         if not self.inverse and not self.options.irreversible:
             return (
                 f"is of no known kind: write its inverse into rollback.sql below a comment `-- undoes: {self.label}`, "
@@ -95,6 +93,23 @@ class RawSql:
         if not self.inverse:
             notes.append(f"irreversible: {self.options.irreversible}")
         return notes
+
+
+def unfit_for_replay(statement: SqlStatement) -> str:
+    """Why a statement can't be run together with its ledger row, in one transaction; empty when it can."""
+    if statement.node_kind in _DECIDED_BY_THE_PLAN:
+        return "is decided by the plan (transactions and settings) or not SQL to replay; leave it out"
+    if statement.node_kind in _OUTSIDE_TRANSACTIONS or _is_concurrent(statement):
+        return "can't run inside a transaction, so it could not be recorded together with its effect"
+    return ""
+
+
+def _is_concurrent(statement: SqlStatement) -> bool:
+    """DROP INDEX CONCURRENTLY, or DETACH PARTITION … CONCURRENTLY."""
+    node: Any = statement.node
+    if statement.node_kind == "alter_table_stmt":
+        return any(getattr(c.alter_table_cmd, "def").partition_cmd.concurrent for c in node.cmds)
+    return statement.node_kind == "drop_stmt" and bool(node.concurrent)
 
 
 def label(statement: SqlStatement) -> str:

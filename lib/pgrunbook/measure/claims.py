@@ -40,6 +40,29 @@ class _Value:
 _MEDIAN = "median over the bind values"
 
 
+@dataclass(frozen=True, slots=True)
+class ClaimRow:
+    """A claim as a person reads it."""
+
+    section: str
+    claimed: str
+    measured: str
+    verdict: str
+    gates: bool
+    detail: str
+
+
+WORDS = {Verdict.PASSED: "holds", Verdict.FAILED: "does not hold", Verdict.NOT_MEASURABLE: "not measurable"}
+
+
+def rows(checks: Sequence[Check]) -> list[ClaimRow]:
+    """Checks of claims as rows."""
+    return [
+        ClaimRow(c.object, c.claimed, c.measured, WORDS.get(c.verdict, c.verdict.value), c.gates, c.detail)
+        for c in checks
+    ]
+
+
 def hold(claims: Sequence[Claim], measured: Measured, stage: str) -> list[Check]:
     """One check a claim; those of another stage are shown as pending there, and never gate here."""
     return [_hold(claim, measured, stage) for claim in claims]

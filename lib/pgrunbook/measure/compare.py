@@ -69,7 +69,10 @@ def shown_ms(sample: Sample) -> str:
 
 @dataclass(frozen=True, slots=True)
 class QuerySummary:
-    """A query over all its bind sets: the medians of the medians, and of the factors."""
+    """A query over all its bind sets: the medians of the medians, and of the factors.
+
+    `gone` and `new` are the scans of the plans that only were before, or only are after, over all bind sets.
+    """
 
     query: str
     before_ms: float
@@ -77,8 +80,8 @@ class QuerySummary:
     factor: float
     slowest_factor: float
     fastest_factor: float
-    plan_before: str
-    plan_after: str
+    gone: tuple[str, ...]
+    new: tuple[str, ...]
     same_answers: bool | None
 
 
@@ -97,9 +100,18 @@ def summarise(pairs: Sequence[Comparison]) -> list[QuerySummary]:
                 factor=statistics.median(factors),
                 slowest_factor=min(factors),
                 fastest_factor=max(factors),
-                plan_before=own[0].plan_before,
-                plan_after=own[0].plan_after,
+                gone=_scans_only_in([p.plan_before for p in own], [p.plan_after for p in own]),
+                new=_scans_only_in([p.plan_after for p in own], [p.plan_before for p in own]),
                 same_answers=all(known) if known else None,
             )
         )
     return rows
+
+
+def _scans_only_in(plans: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:
+    """The scans by which plans differ from their partners, most frequent first."""
+    found: dict[str, int] = {}
+    for plan, other in zip(plans, others, strict=True):
+        for scan in set(plan.split(", ")) - set(other.split(", ")):
+            found[scan] = found.get(scan, 0) + 1
+    return tuple(sorted(found, key=lambda scan: (-found[scan], scan)))

@@ -45,7 +45,8 @@ class Sample:
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Sample:
         """A sample as it was written to the run's folder."""
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()})
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
+        return cls(**values)
 
     @property
     def n(self) -> int:
@@ -131,7 +132,7 @@ def _explain(db: Database, query: Query, binds: BindSet, timeout_s: float) -> _E
     return _Explained(
         rows=rows,
         buffers=sum(p.get("Shared Hit Blocks", 0) + p.get("Shared Read Blocks", 0) for p in plans),
-        plan=" + ".join(dict.fromkeys(access(p) for p in plans)),
+        plan=", ".join(dict.fromkeys(scan for p in plans for scan in access(p))),
         indexes=tuple(sorted({i for p in plans for i in _index_names(p)})),
         answer=" ".join(answers),
         plans=tuple(plans),
@@ -178,13 +179,13 @@ def _sample(db: Database, timeout_s: float) -> Any:
     return db.transaction(read_only=True, statement_timeout=f"{int(timeout_s * 1000)}ms")
 
 
-def access(plan: dict[str, Any]) -> str:
-    """How a plan reaches its tables, shortest form: the scans in order, each once.
+def access(plan: dict[str, Any]) -> list[str]:
+    """How a plan reaches its tables and indexes: the scans in order, each once.
 
     >>> access({"Node Type": "Sort", "Plans": [{"Node Type": "Seq Scan", "Relation Name": "calls"}]})
-    'Seq Scan calls'
+    ['Seq Scan calls']
     """
-    return ", ".join(dict.fromkeys(_scans(plan))) or plan["Node Type"]
+    return list(dict.fromkeys(_scans(plan))) or [plan["Node Type"]]
 
 
 def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -195,11 +196,10 @@ def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _scans(plan: dict[str, Any]) -> Iterator[str]:
     for node in _nodes(plan):
+        name = node.get("Index Name") or node.get("Relation Name")
         kind = node["Node Type"]
-        if kind == "Bitmap Heap Scan" or not kind.endswith("Scan"):
-            continue
-        name = node.get("Index Name") or node.get("Relation Name") or node.get("Alias", "")
-        yield f"{kind} {name}".strip()
+        if name and kind.endswith("Scan") and kind != "Bitmap Heap Scan":  # its index scans are nodes of their own
+            yield f"{kind} {name}"
 
 
 def _index_names(plan: dict[str, Any]) -> Iterator[str]:

@@ -287,13 +287,24 @@ def part(
         try:
             found = function(session, *args, **kwargs)
         except BaseException as e:
-            session.halt(e)
+            refusal = _lacking(session, e) if stage in _READ_ONLY or function.__name__ == "preflight" else None
+            session.halt(refusal or e)
+            if refusal:
+                raise refusal from None
             raise
         session.event("part_finished", part=function.__name__, seconds=round(time.monotonic() - started, 3))
         session.parts.append(function.__name__)
         return found
 
     return run
+
+
+def _lacking(session: Session, error: BaseException) -> errors.BadTarget | None:
+    """A privilege that is missing before anything was tried: the target's fault, not the change's."""
+    if not isinstance(error, errors.StatementFailed) or error.sqlstate != "42501":
+        return None
+    who = f"role {session.database.user} on {session.target.name}"
+    return errors.BadTarget(f"{who}: {error.message}", remedy=f"grant it, or {error.remedy}")
 
 
 # -- runs -------------------------------------------------------------------------------------------------------

@@ -83,6 +83,9 @@ def sign_off(session: Session) -> list[Item]:
     session.write_json(_SIGNED, {k: s.model_dump(mode="json") for k, s in signatures.items()})
     summaries = {q.query: q for q in _summaries(session)}
     seen = {c.check: c for c in session.findings}
+    if not session.runbook.about.checklist:
+        detail = "runbook.toml has no [[checklist]]: nothing is tried, and nobody is asked"
+        session.record([Check("checklist", session.runbook.name, Verdict.NOT_MEASURABLE, gates=False, detail=detail)])
     items = []
     for item in session.runbook.about.checklist:
         check = _judge(session, item, seen.get(item.probe), summaries.get(item.faster), signatures.get(item.id))

@@ -42,7 +42,7 @@ def preflight(session: Session) -> list[Check]:
     session.event("preflight", checks=len(checks))
     failed = [c for c in checks if c.verdict is Verdict.FAILED and c.gates]
     if failed:
-        lines = "\n".join(f"  {c.check}, {c.object}: {c.measured}; {c.detail}" for c in failed)
+        lines = "\n".join(f"  {c.check}, {c.object}: {c.measured}, not {c.claimed}; {c.detail}" for c in failed)
         raise errors.PreflightFailed(f"preflight forbids the change, nothing was written:\n{lines}")
     return checks
 
@@ -84,6 +84,7 @@ def execute(session: Session) -> list[Done]:
     session.event("migration_started", digest=made.digest)
     done: list[Done] = []
     with Executor(
+        session.runbook.name,
         session.run_id,
         session.connect,
         about.limits,

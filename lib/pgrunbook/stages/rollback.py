@@ -11,7 +11,7 @@ from pgrunbook.execute import Done, Executor
 from pgrunbook.findings import Check, Verdict, passed
 from pgrunbook.ledger import RunRow
 from pgrunbook.measure import claims as claiming
-from pgrunbook.measure.claims import Measured
+from pgrunbook.measure.claims import ClaimRow, Measured
 from pgrunbook.measure.compare import QuerySummary, compare, summarise
 from pgrunbook.plan import build_settings
 from pgrunbook.stages import _measuring
@@ -19,6 +19,7 @@ from pgrunbook.stages._base import Parameters, Session, StageResult, part
 from pgrunbook.stages.verify import answer_checks, rows_check
 
 _DONE = "rollback.json"
+_NOT_TOLD = "which objects can't be told without the run's folder"
 
 
 class RollbackParameters(Parameters):
@@ -51,8 +52,10 @@ def undo(session: Session) -> list[Done]:
     acknowledged = frozenset(n.strip() for n in parameters.acknowledge_loss.split(",") if n.strip())
     started, done = time.monotonic(), list[Done]()
     try:
-        with Executor(session.run_id, session.connect, about.limits, settings, about.ledger.name, session) as executor:
-            for one in executor.undo(session.ledger.steps(row.run_id), parameters.scope, acknowledged):
+        with Executor(
+            session.runbook.name, row.run_id, session.connect, about.limits, settings, about.ledger.name, session
+        ) as executor:
+            for one in executor.undo(parameters.scope, acknowledged):
                 done.append(one)
     except (errors.StatementFailed, errors.LostConnection) as e:
         raise errors.RollbackFailed(_left(session, e), remedy=_mend(session)) from None
@@ -82,18 +85,20 @@ def proof(session: Session) -> list[Proof]:
     excluded = [ident for idents in exceptions.values() for ident in idents]
     found = fingerprint.take(session.database, session.ledger.schema, excluded)
     rows = []
-    leftovers = [s.captured["leftover"] for s in session.ledger.steps(row.run_id) if s.captured.get("leftover")]
-    unknown = any(r.kind == changes.RawSql.kind and r.status != "undone" for r in session.ledger.steps(row.run_id))
+    steps = session.ledger.steps(row.run_id)
+    leftovers = {f"invalid index {s.object}: gone": s.captured["leftover"] for s in steps if s.captured.get("leftover")}
+    unknown = any(s.kind == changes.RawSql.kind and s.status != "undone" for s in steps)
     for kind in sorted({*found, *row.fingerprint}):
         same = found.get(kind) == row.fingerprint.get(kind)
         detail, gates = "", True
-        if not same and kind == "invalid index" and leftovers:
-            same, detail = True, "exception: an invalid leftover was not restored: " + "; ".join(leftovers)
+        others = [] if same else _differing(session, kind, excluded)
+        if kind == "invalid index" and leftovers and set(others) <= {*leftovers, _NOT_TOLD} and not same:
+            same, detail = True, "exception: an invalid leftover was not restored: " + "; ".join(leftovers.values())
         elif not same:
-            others = _differing(session, kind, excluded)
             detail = "; ".join(others[:5]) or "differs"
             gates = not (session.runbook.about.live or unknown)
-            detail += "" if gates else "; others may have changed it since"
+            detail += "; a statement that is not undone may have left it" if unknown else ""
+            detail += "; others may have changed it since" if session.runbook.about.live else ""
         session.record(
             [passed("fingerprint", kind, same, claimed="as before the run", measured="equal" if same else "differs",
                     gates=gates, detail=detail)]
@@ -130,7 +135,7 @@ def probes(session: Session) -> list[Check]:
 
 
 @part
-def claims(session: Session) -> list[Check]:
+def claims(session: Session) -> list[ClaimRow]:
     """The promises about the way back: claimed, measured, verdict."""
     probed = {p.name for p in session.runbook.probes}
     rows = next((c for c in session.findings if c.check == "rows"), None)
@@ -143,7 +148,7 @@ def claims(session: Session) -> list[Check]:
         rollback_seconds=float(session.read_json(_DONE)["seconds"]),
     )
     mine = [c for c in session.runbook.about.claims if c.after == "rollback"]
-    return session.record(claiming.hold(mine, measured, "rollback"))
+    return claiming.rows(session.record(claiming.hold(mine, measured, "rollback")))
 
 
 def _queries(session: Session) -> dict[str, QuerySummary]:
@@ -193,7 +198,7 @@ def _differing(session: Session, kind: str, excluded: list[str]) -> list[str]:
     try:
         before = session.read_json("fingerprint_objects.json")
     except errors.MissingForerunner:
-        return ["which objects can't be told without the run's folder"]
+        return [_NOT_TOLD]
     now = fingerprint.objects(session.database, session.ledger.schema)
     words = fingerprint.differing(before, {k: v for k, v in now.items() if k not in excluded})
     return [w for w in words if w.startswith(f"{kind} ")]

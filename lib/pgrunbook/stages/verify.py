@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
 
 from pgrunbook import errors
 from pgrunbook.changes import State
 from pgrunbook.findings import Check, Verdict, passed
 from pgrunbook.measure import claims as claiming
-from pgrunbook.measure.claims import Measured
+from pgrunbook.measure.chart import before_and_after
+from pgrunbook.measure.claims import ClaimRow, Measured
 from pgrunbook.measure.compare import Comparison, compare, summarise
 from pgrunbook.stages import _measuring
 from pgrunbook.stages._base import Parameters, Session, StageResult, part
 from pgrunbook.stages._measuring import DatabaseSize, TableSize
 from pgrunbook.stages.migrate import require_same
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 class VerifyParameters(Parameters):
@@ -39,8 +36,8 @@ class Growth:
     """How much room something takes, in bytes."""
 
     what: str
-    before: int
-    after: int
+    before_bytes: int
+    after_bytes: int
     growth_percent: float | None
 
 
@@ -130,7 +127,7 @@ def storage(session: Session) -> list[Growth]:
     for name in sorted(before.keys() & after.keys()):
         found.append(_growth(f"indexes on {name}", int(before[name]["index_bytes"]), after[name].index_bytes))
     session.write_json("verify_storage.json", [asdict(g) for g in found])
-    return [g for g in found if g.before != g.after]
+    return [g for g in found if g.before_bytes != g.after_bytes]
 
 
 def _growth(what: str, before: int, after: int) -> Growth:
@@ -161,9 +158,9 @@ def checks(session: Session) -> list[Check]:
 
 
 @part
-def claims(session: Session) -> list[Check]:
+def claims(session: Session) -> list[ClaimRow]:
     """The document's numbers and promises: claimed, measured, verdict."""
-    return session.record(claiming.hold(session.runbook.about.claims, measured(session), "verify"))
+    return claiming.rows(session.record(claiming.hold(session.runbook.about.claims, measured(session), "verify")))
 
 
 def measured(session: Session) -> Measured:
@@ -187,10 +184,8 @@ def measured(session: Session) -> Measured:
     )
 
 
-def chart(session: Session) -> Figure:
-    """Before and after, a pair of bars a query, on a logarithmic scale."""
-    from pgrunbook.measure.chart import before_and_after
-
+def chart(session: Session) -> str:
+    """Before and after, a pair of bars a query, on a logarithmic scale, as SVG."""
     pairs = compare(_measuring.kept(session, _measuring.BASELINE), _measuring.kept(session, _measuring.VERIFY))
     return before_and_after(summarise(pairs))
 

@@ -1,0 +1,65 @@
+"""The project's own files agree with each other."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import REPOSITORY
+
+NAMED = ("jupyterlab", "papermill", "ipython-sql", "psycopg", "pandas", "nbval", "pytest")
+PYPROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+
+
+def bounds(requirement: str) -> tuple[str, str]:
+    """A requirement's name and bounds."""
+    found = re.fullmatch(r"([A-Za-z0-9-]+)(?:\[[a-z]+\])?([^;]*)(?:;.*)?", requirement)
+    assert found, requirement
+    return found[1], found[2].strip()
+
+
+def test_environment_yml__has_the_bounds_of_pyproject() -> None:
+    """conda's way and uv's can't drift apart, and every package of the mission is named."""
+    conda = yaml.safe_load((REPOSITORY / "environment.yml").read_text())["dependencies"]
+    here = dict(bounds(d) for d in conda if isinstance(d, str))
+    there = dict(bounds(d) for d in PYPROJECT["project"]["dependencies"])
+    assert {n: here[n] for n in NAMED} == {n: there[n] for n in NAMED}
+    assert set(here) == {*NAMED, "python", "pip"}
+    assert here["python"] == PYPROJECT["project"]["requires-python"]
+    assert {"pip": ["--editable ."]} in conda
+
+
+def test_readme__has_the_two_commands_and_ci_runs_the_second() -> None:
+    """What the README tells people to type is what is run."""
+    readme = (REPOSITORY / "README.md").read_text()
+    assert "```\npip install uv && uv run pgrunbook demo\n```" in readme
+    assert "```\npip install uv && uv run pytest\n```" in readme
+    assert "\npip install uv && uv run pytest\n" in (REPOSITORY / ".ci" / "run").read_text()
+
+
+@pytest.mark.parametrize("path", re.findall(r"tests/bench/\w+\.py", (REPOSITORY / "README.md").read_text()))
+def test_readme__names_benches_that_are_there(path: str) -> None:
+    """A command beside a figure can be run."""
+    assert (REPOSITORY / path).is_file()
+
+
+def test_every_catalog_file__is_used_and_every_name_resolves() -> None:
+    """No orphan among the look-ups, and none missing: names are literals in the code."""
+    files = {p.stem for p in (REPOSITORY / "lib/pgrunbook/catalog").glob("*.sql")}
+    code = "\n".join(p.read_text() for p in (REPOSITORY / "lib/pgrunbook").rglob("*.py"))
+    used = set(re.findall(r"(?:\.fetch|\.one|\.exactly|catalog_sql)\(\s*\"(\w+)\"", code))
+    assert used == files
+
+
+def test_wheel__ships_the_sql_files(tmp_path: Path) -> None:
+    """An installed package finds its look-ups."""
+    subprocess.run(["uv", "build", "--wheel", "-q", "-o", str(tmp_path)], cwd=REPOSITORY, check=True, timeout=120)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    for path in (REPOSITORY / "lib/pgrunbook/catalog").glob("*.sql"):
+        assert f"pgrunbook/catalog/{path.name}" in names
