@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from collections.abc import Iterator
@@ -44,13 +45,20 @@ def server() -> str:
     return sandbox.conninfo()
 
 
-@pytest.fixture
-def database(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    """An empty database, dropped afterwards."""
+@contextlib.contextmanager
+def made(server: str) -> Iterator[Place]:
+    """An empty database, dropped afterwards; for fixtures of any scope."""
     name = f"t_{secrets.token_hex(4)}"
     variable = f"PGRB_{name.upper()}"
-    monkeypatch.setenv(variable, sandbox.conninfo(name))
-    with psycopg.connect(server, autocommit=True) as admin:
+    with pytest.MonkeyPatch.context() as patch, psycopg.connect(server, autocommit=True) as admin:
+        patch.setenv(variable, sandbox.conninfo(name))
         admin.execute(f"create database {name}")
         yield Place(name, f"env:{variable}", os.environ[variable])
         admin.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def database(server: str) -> Iterator[Place]:
+    """An empty database, dropped afterwards."""
+    with made(server) as place:
+        yield place

@@ -146,13 +146,13 @@ class Gate:
 
     def stuck(self) -> bool:
         """Whether a build stands before it."""
-        return bool(self.place.run("select from pg_stat_progress_create_index where phase like 'building index%'"))
+        return bool(self.place.run("select 1 from pg_stat_progress_create_index where phase like 'building index%'"))
 
 
 @pytest.fixture
 def gate(database: Place) -> Iterator[Gate]:
     """A closed gate, and the function `gated` for an index's expression."""
-    database.run(*TABLE, GATED)
+    database.run(GATED)
     gate = Gate(database)
     yield gate
     gate.open()

@@ -200,14 +200,13 @@ def test_old_snapshot_within_the_budget__is_waited_for_and_told(project: Project
 
 
 def test_second_run_at_once__is_busy_and_names_the_holder(project: Project, database: Place) -> None:
-    """Every stage of the runbook on this database; another runbook's goes on."""
+    """One stage of a runbook at a time on a database; another runbook goes on."""
     run_id = begin(project, database, INDEX)
     project.runbook("another", "create index t_b on t (b);")
     with database.connect(application_name="pgrunbook small elsewhere") as first:
         hold_lock(first, "small")
-        for stage in ("baseline", "migrate", "rollback"):
-            with pytest.raises(errors.Busy) as caught:
-                project.stage(stage, "small", database.target, run_id=run_id)
+        with pytest.raises(errors.Busy) as caught:
+            migrate(project, database, run_id)
         project.forward("another", database.target)
         assert (caught.value.exit_status, caught.value.verdict) == (40, "aborted")
         assert f"pid {first.backend_pid} (pgrunbook small elsewhere, postgres) since" in caught.value.message
@@ -402,7 +401,7 @@ def test_column_out_of_scope__stays_and_is_listed(project: Project, database: Pl
 
 def test_column_with_a_default__holds_no_data_until_a_row_differs(project: Project, database: Place) -> None:
     """The default that it was added with is no data."""
-    run_id = begin(project, database, "alter table t add column c integer not null default 7;")
+    run_id = begin(project, database, "alter table t add column c integer not null default 7;", "live = true\n")
     migrate(project, database, run_id)
     database.run("insert into t (id, c) values (0, 8)")
     with pytest.raises(errors.CheckFailed):
@@ -455,19 +454,24 @@ def test_raw_sql_that_fails_half_way__leaves_nothing_and_the_second_run_goes_on(
     project: Project, database: Place
 ) -> None:
     """It is one transaction with its ledger row; the earlier change stays."""
-    half = "do $$ begin insert into other values (2); perform 1 / (select count(*) - 1 from other where x = 3); end $$;"
-    run_id = begin(project, database, INDEX + half, files={"rollback.sql": "-- undoes: statement_2\ndelete from other where x = 2;"})  # fmt: skip
-    database.run("insert into other values (3)")
+    half = """
+        do $$ begin
+            insert into other values (2);
+            perform 1 / (select count(*) from other where x = 3);
+        end $$;
+    """
+    back = {"rollback.sql": "-- undoes: statement_2\ndelete from other where x = 2;"}
+    run_id = begin(project, database, INDEX + half, "live = true\n", back)
     with pytest.raises(errors.StatementFailed, match="division by zero") as caught:
         migrate(project, database, run_id)
     assert "run it again" in caught.value.remedy
-    assert database.run("select count(*) from other where x = 2") == [(0,)]
+    assert database.run("select x from other") == [(1,)]
     assert steps(database, run_id) == [("public.t_a", "applied", True), ("statement_2", "started", True)]
     database.run("insert into other values (3)")
     assert migrate(project, database, run_id) == {"public.t_a": "done before", "statement_2": "done"}
-    assert database.run("select count(*) from other where x = 2") == [(1,)]
+    assert database.run("select x from other order by x") == [(1,), (2,), (3,)]
     rollback(project, database, run_id)
-    assert database.run("select count(*) from other where x = 2") == [(0,)]
+    assert database.run("select x from other order by x") == [(1,), (3,)]
 
 
 def test_inverse_that_fails__says_what_is_left_and_how_to_mend_it(project: Project, database: Place) -> None:

@@ -82,10 +82,12 @@ class _Watched:
 
 
 class Interrupts:
-    """Counts Ctrl-C instead of being torn out of a driver's call: once stops after this change, twice cancels it."""
+    """Counts Ctrl-C instead of being torn out of a driver's call: once stops after this change, twice cancels it.
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        self._tell = tell
+    The handler does no more than count: it may run in the midst of a write to the journal or the terminal.
+    """
+
+    def __init__(self) -> None:
         self._previous: Any = None
         self.presses = 0
 
@@ -100,10 +102,6 @@ class Interrupts:
 
     def _pressed(self, _signal: int, _frame: FrameType | None) -> None:
         self.presses += 1
-        if self.presses == 1:
-            self._tell("Stopping after this change. Interrupt once more to cancel it now.")
-        else:
-            self._tell("Cancelling this change.")
 
 
 class Executor:
@@ -132,6 +130,7 @@ class Executor:
         self._schema = ledger_schema
         self._count = 0
         self._waited = 0.0
+        self._interrupts_told = 0
 
     def __enter__(self) -> Executor:
         try:
@@ -139,7 +138,7 @@ class Executor:
             self._watch = self._sessions.enter_context(self._connect("watch", {"default_transaction_read_only": "on"}))
             self._work.on_notice(lambda text: self._observer.event("server_notice", text=text))
             self.ledger = Ledger(self._work, self._schema)
-            self._interrupts = self._sessions.enter_context(Interrupts(self._say_interrupt))
+            self._interrupts = self._sessions.enter_context(Interrupts())
             timeout = self._work.value(
                 "select setting::int from pg_catalog.pg_settings where name = 'deadlock_timeout'"
             )
@@ -158,9 +157,6 @@ class Executor:
     def database(self) -> Database:
         """The session that works, for looking at the catalog in between."""
         return self._work
-
-    def _say_interrupt(self, text: str) -> None:
-        self._observer.event("interrupt", text=text)
 
     # -- forward ------------------------------------------------------------------------------------------
 
@@ -517,7 +513,14 @@ class Executor:
         with contextlib.suppress(errors.StatementFailed):
             running.result()
 
+    def _tell_interrupts(self) -> None:
+        texts = ("Stopping after this change. Interrupt once more to cancel it now.", "Cancelling this change.")
+        while self._interrupts_told < min(self._interrupts.presses, len(texts)):
+            self._interrupts_told += 1
+            self._observer.event("interrupt", text=texts[self._interrupts_told - 1])
+
     def _heed_interrupts(self, running: Running | None) -> None:
+        self._tell_interrupts()
         if self._interrupts.presses < 2:
             return
         if running:
@@ -526,6 +529,7 @@ class Executor:
 
     def _between(self) -> None:
         """Between two changes: stop here if somebody asked to."""
+        self._tell_interrupts()
         if self._interrupts.presses:
             raise errors.Aborted("stopped by hand between two changes", remedy="run it again to go on, or roll back")
 

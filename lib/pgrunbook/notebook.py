@@ -139,8 +139,9 @@ def show(found: Any, *, only: Sequence[str] = ()) -> None:
     if isinstance(found, str):
         display({"image/svg+xml": found, "text/plain": "a chart of medians before and after"}, raw=True)
         return
-    headings, lines = _table(found if isinstance(found, Sequence) else [found])
-    if only:
+    rows = found if isinstance(found, Sequence) else [found]
+    headings, lines = _table(rows)
+    if only and rows:
         places = [headings.index(name) for name in only]
         headings, lines = list(only), [[line[p] for p in places] for line in lines]
     display({"text/html": _html(headings, lines), "text/plain": _text(headings, lines)}, raw=True)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+import postgast
+
 from pgrunbook import errors, sqlfile
 from pgrunbook.changes._base import (
     NO_OPTIONS,
@@ -20,6 +22,8 @@ from pgrunbook.changes._base import (
 from pgrunbook.db import Database
 from pgrunbook.findings import Check
 from pgrunbook.sqlfile import SqlStatement, quoted
+
+_PB = postgast.pg_query_pb2
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,16 +206,20 @@ class CreateIndex:
     def _not_null_columns(self) -> list[str]:
         """The columns of a predicate that is just `a is not null [and …]`, whose share of rows is known."""
         where = self._node.where_clause
-        tests = where.bool_expr.args if where.WhichOneof("node") == "bool_expr" else [where]
-        if any(t.WhichOneof("node") != "null_test" or t.null_test.nulltesttype != 2 for t in tests):
-            return []
-        return [t.null_test.arg.column_ref.fields[-1].string.sval for t in tests]
+        both = where.WhichOneof("node") == "bool_expr" and where.bool_expr.boolop == _PB.AND_EXPR
+        columns = []
+        for test in where.bool_expr.args if both else [where]:
+            fields = test.null_test.arg.column_ref.fields
+            if test.null_test.nulltesttype != _PB.IS_NOT_NULL or not fields:  # another test, or one of an expression
+                return []
+            columns.append(str(fields[-1].string.sval))
+        return columns
 
     def _signature_of_planned(self, db: Database) -> tuple[str, str]:
         """The planned index's signature and, where it has no name, the one the server would choose.
 
         The index is built on an empty temporary copy of the table, in a transaction that is rolled back:
-        comparing texts or trees calls equal definitions different (`a = any('{…}')` against `a in (…)`).
+        comparing texts or trees calls equal definitions different (`a = any (array[…])` against `a in (…)`).
         """
 
         def on_copy(node: Any) -> None:
