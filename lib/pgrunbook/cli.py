@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pgrunbook import __version__
-from pgrunbook.errors import PgRunbookError, WrongUsage
+from pgrunbook.errors import Aborted, PgRunbookError, WrongUsage
 
 if TYPE_CHECKING:
     from pgrunbook.headless import RunOutcome, Screen
@@ -47,6 +47,9 @@ def _verb(function: Callable[..., int | None]) -> Callable[..., None]:
 
                 screen.trouble(e.message, e.remedy)
             sys.exit(e.exit_status)
+        except KeyboardInterrupt:
+            click.echo("interrupted; nothing was under way", err=True)
+            sys.exit(Aborted.exit_status)
         sys.exit(status or 0)
 
     return run

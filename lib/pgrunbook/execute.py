@@ -336,7 +336,7 @@ class Executor:
                     f"{step.object} waited {self._waited:.0f} s for another build on {step.change.relation}: {names}",
                     remedy="run it again when that build is done, or raise limits.wait_budget_s",
                 )
-            self._heed_interrupts(None)
+            self._between()
             seen = _Watched("waiting for another build", True, 0, 0, names, wraparound=False)
             self._tell(step.position, step.object, seen, started)
             time.sleep(0.2)
@@ -519,12 +519,11 @@ class Executor:
             self._interrupts_told += 1
             self._observer.event("interrupt", text=texts[self._interrupts_told - 1])
 
-    def _heed_interrupts(self, running: Running | None) -> None:
+    def _heed_interrupts(self, running: Running) -> None:
         self._tell_interrupts()
         if self._interrupts.presses < 2:
             return
-        if running:
-            self._cancel(running)
+        self._cancel(running)
         raise errors.Aborted("cancelled by hand", remedy="run it again to go on, or roll back")
 
     def _between(self) -> None:

@@ -287,19 +287,22 @@ def _interrupts_to_kernel() -> Iterator[None]:
 
     me = psutil.Process()
 
-    def send(times: int) -> None:
+    def send() -> bool:
+        found = False
         for child in me.children():
             with contextlib.suppress(psutil.Error):
                 if any("ipykernel" in word for word in child.cmdline()):
-                    for _ in range(times):
-                        child.send_signal(signal.SIGINT)
+                    child.send_signal(signal.SIGINT)
+                    found = True
+        return found
 
     def interrupted(_number: int, _frame: FrameType | None) -> None:
-        send(1)
+        if not send():
+            raise KeyboardInterrupt  # no kernel yet, or no more: nothing is under way
 
     def terminated(_number: int, _frame: FrameType | None) -> None:
-        send(1)
-        threading.Timer(0.3, send, [1]).start()
+        interrupted(_number, _frame)
+        threading.Timer(0.3, send).start()
 
     if threading.current_thread() is not threading.main_thread():
         yield

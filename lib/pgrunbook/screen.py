@@ -76,7 +76,11 @@ def outcome(found: RunOutcome, root: Path) -> None:
         table.add_column(name, justify="right" if name in ("seconds", "checks") else "left")
     for stage in found.stages:
         table.add_row(
-            stage.name, _verdict(stage.verdict), f"{stage.seconds:.1f}", str(len(stage.findings)), stage.notebook
+            stage.name,
+            _verdict(stage.verdict),
+            f"{stage.seconds:.1f}",
+            str(len(stage.findings)),
+            Path(stage.notebook).name,
         )
     console.print(table)
     for stage in found.stages:

@@ -387,8 +387,10 @@ analyze big;
 def test_estimate__is_within_a_factor_of_two_of_the_real_size(database: Place) -> None:
     """Simple B-trees over distinct values; one over few values is smaller than estimated, since duplicates merge."""
     database.run(ROWS)
-    forms = ["(i)", "(l)", "(u)", "(t)", "(s desc)", "(i, t)", "(i) include (l)", "(half)",
-             "(half) where half is not null", "(i, s) where big.half is not null and t is not null", "(i) with (fillfactor = 90)"]  # fmt: skip
+    forms = [
+        "(i)", "(l)", "(u)", "(t)", "(s desc)", "(i, t)", "(i) include (l)", "(half)", "(i) with (fillfactor = 90)",
+        "(half) where half is not null", "(i, s) where big.half is not null and t is not null",
+    ]  # fmt: skip
     with session(database, "public") as on:
         off = {}
         for form in forms:

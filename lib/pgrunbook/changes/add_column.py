@@ -129,9 +129,9 @@ class AddColumn:
         if self._signature(db, self.schema) is None:
             return ""
         column = quoted(self.column)
-        default = self._default()
+        default = self._default()  # as text, since json, xml and point can't be compared
         held = db.value(
-            f"select exists (select from {self.relation} where {column} is distinct from {default})"  # noqa: S608
+            f"select exists (select from {self.relation} where {column}::text is distinct from {default}::text)"  # noqa: S608
         )
         return f"the data in {self.object}" if held else ""
 
@@ -145,11 +145,14 @@ class AddColumn:
         return ["takes ACCESS EXCLUSIVE, briefly: no rewrite, under lock_timeout with retries"]
 
     def _default(self) -> str:
-        """The constant default as SQL; `null` without one."""
-        for item in _column(self._node).constraints:
+        """The constant default as SQL of the column's type; `null` without one."""
+        column = _column(self._node)
+        for item in column.constraints:
             if item.constraint.contype == _PB.CONSTR_DEFAULT:
-                query = postgast.parse("select 1")
-                query.stmts[0].stmt.select_stmt.target_list[0].res_target.val.CopyFrom(item.constraint.raw_expr)
+                query = postgast.parse("select null::int")
+                cast = query.stmts[0].stmt.select_stmt.target_list[0].res_target.val.type_cast
+                cast.arg.CopyFrom(item.constraint.raw_expr)
+                cast.type_name.CopyFrom(column.type_name)
                 return "(" + str(postgast.deparse(query)).removeprefix("SELECT ") + ")"
         return "null"
 
