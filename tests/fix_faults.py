@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 
 import psycopg
 import pytest
+
 from fix_databases import Place
 from fix_project import Project
-
 from pgrunbook.evidence import journal
 
 GATE = 4711
@@ -109,6 +109,16 @@ def valid(place: Place, index: str) -> bool:
     ]
 
 
+def building(place: Place) -> bool:
+    """Whether a concurrent build reads its table."""
+    return bool(
+        place.run(
+            "select 1 from pg_stat_progress_create_index where datname = current_database()"
+            " and command = 'CREATE INDEX CONCURRENTLY' and phase like 'building index%'"
+        )
+    )
+
+
 def there(place: Place, relation: str) -> bool:
     """Whether a relation of that name is there at all."""
     return place.run(f"select to_regclass('{relation}') is not null") == [(True,)]
@@ -146,7 +156,7 @@ class Gate:
 
     def stuck(self) -> bool:
         """Whether a build stands before it."""
-        return bool(self.place.run("select 1 from pg_stat_progress_create_index where phase like 'building index%'"))
+        return building(self.place)
 
 
 @pytest.fixture
@@ -195,6 +205,7 @@ def launch(project: Project) -> Iterator[Callable[..., Runner]]:
     yield start
     for runner in started:
         runner.kill()
+        print(runner.output.read_text())  # pytest shows it where the test failed
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,23 @@ import threading
 from collections.abc import Callable
 
 import pytest
+
 from fix_databases import Place
 from fix_faults import (
-    TABLE, Gate, Role, events, holding, invalid_indexes, leave_invalid, running, steps, there, until, valid,
+    TABLE,
+    Gate,
+    Role,
+    events,
+    holding,
+    invalid_indexes,
+    leave_invalid,
+    running,
+    steps,
+    there,
+    until,
+    valid,
 )  # fmt: skip
 from fix_project import Project
-
 from pgrunbook import errors, ledger, stages
 from pgrunbook.db import Database
 from pgrunbook.execute import Executor
@@ -151,9 +162,7 @@ def test_index_that_somebody_replaced_meanwhile__is_left_and_the_rollback_fails(
 # -- blockers ---------------------------------------------------------------------------------------------------
 
 
-def test_old_snapshot_past_the_budget__aborts_cleaned_up_and_can_be_resumed(
-    project: Project, database: Place
-) -> None:
+def test_old_snapshot_past_the_budget__aborts_cleaned_up_and_can_be_resumed(project: Project, database: Place) -> None:
     """A build waits for every older snapshot; the watcher sums the waiting, names the holder, and cancels."""
     run_id = begin(project, database, INDEX, IMPATIENT)
     with holding(database, application="nightly report") as session:
@@ -196,7 +205,7 @@ def test_old_snapshot_within_the_budget__is_waited_for_and_told(project: Project
         migrate(project, database, run_id)
     (done,) = events(project, "small", run_id, "change_done")
     assert 0.3 < done["waited"] <= done["seconds"]
-    assert any("pid" in e["waiting_for"] and "reporter" in e["waiting_for"] for e in events(project, "small", run_id, "progress"))  # fmt: skip
+    assert any("(reporter, postgres" in e["waiting_for"] for e in events(project, "small", run_id, "progress"))
 
 
 def test_second_run_at_once__is_busy_and_names_the_holder(project: Project, database: Place) -> None:
@@ -312,7 +321,8 @@ def test_prepared_transaction_in_the_way__is_named(project: Project, database: P
         session.execute("insert into t values (0)")
         session.execute("prepare transaction 'late'")
     try:
-        made = stages.open_stage("migrate", stages.STAGES["migrate"].parameters(runbook="small", target=database.target, run_id=run_id))  # fmt: skip
+        parameters = migrating.MigrateParameters(runbook="small", target=database.target, run_id=run_id)
+        made = stages.open_stage("migrate", parameters)
         with pytest.raises(errors.Aborted, match="held by a prepared transaction"):
             migrating.execute(made)
     finally:
@@ -329,7 +339,7 @@ def test_lock_timeout__is_longer_than_the_deadlock_timeout(project: Project, dat
 
 
 def _opener(database: Place) -> Callable[..., Database]:
-    return lambda purpose, settings: database.connect(settings=settings)
+    return lambda _purpose, settings: database.connect(settings=settings)
 
 
 class _Silent:
@@ -362,6 +372,25 @@ def test_column_that_got_data__is_not_dropped_without_an_acknowledgement(
         "public.t.c": "undone",
         "public.t_a": "undone",
     }
+
+
+@pytest.mark.parametrize("migrated", ["alter table t add column c text;", f"alter table t add column c text; {INDEX}"])
+def test_column_that_gets_data_while_the_rollback_is_under_way__is_kept(
+    project: Project, database: Place, migrated: str
+) -> None:
+    """A writer that had not committed when the rollback looked; it is looked again once the lock is had."""
+    run_id = begin(project, database, migrated)
+    migrate(project, database, run_id)
+    with holding(database, "update t set c = 'late' where id = 7", snapshot=False) as session:
+        threading.Timer(0.4, session.execute, ["commit"]).start()
+        with pytest.raises(errors.RollbackFailed) as caught:
+            project.stage("rollback", "small", database.target, run_id=run_id)
+    assert "the data in public.t.c came while the rollback was under way" in caught.value.message
+    assert caught.value.message.endswith("still there: public.t.c")
+    assert 'acknowledge_loss = "t.c"' in caught.value.remedy
+    assert database.run("select c from t where id = 7") == [("late",)]
+    assert not there(database, "t_a")
+    rollback(project, database, run_id, acknowledge_loss="t.c")
 
 
 def test_column_that_got_data__goes_where_the_runbook_acknowledges_it(project: Project, database: Place) -> None:
@@ -408,6 +437,18 @@ def test_column_with_a_default__holds_no_data_until_a_row_differs(project: Proje
         project.stage("rollback", "small", database.target, run_id=run_id)
     database.run("update t set c = 7")
     rollback(project, database, run_id)
+
+
+def test_drop_past_the_budget__aborts_and_is_taken_up(project: Project, database: Place) -> None:
+    """A concurrent drop waits for transactions on the table; cancelled, it leaves an invalid index."""
+    run_id = begin(project, database, INDEX, IMPATIENT)
+    migrate(project, database, run_id)
+    with holding(database, "select * from t limit 1", application="web", snapshot=False) as session:
+        pid = session.info.backend_pid
+        with pytest.raises(errors.Aborted, match=rf"pid {pid} \(web, postgres") as caught:
+            project.stage("rollback", "small", database.target, run_id=run_id)
+    assert caught.value.exit_status == 40
+    assert undone(rollback(project, database, run_id)) == {"public.t_a": "undone"}
 
 
 # -- statements of no known kind --------------------------------------------------------------------------------
@@ -491,6 +532,23 @@ def test_inverse_that_fails__says_what_is_left_and_how_to_mend_it(project: Proje
     assert undone(rollback(project, database, run_id)) == {"statement_1": "undone"}
 
 
+# -- names ------------------------------------------------------------------------------------------------------
+
+
+def test_names_that_need_quotes__go_there_and_back(project: Project, database: Place) -> None:
+    """Quotes, spaces, percent signs, capitals and 63 bytes."""
+    table, index = '"we\'ird %s"', '"' + "I" * 59 + ' %d"'
+    database.run('create schema "My ""Schema"""', f'create table "My ""Schema""".{table} (id int, "select" int)')
+    migrated = f"""
+        create index if not exists {index} on {table} ("select");
+        alter table {table} add column "Ünï "" %s" text;
+    """
+    run_id = begin(project, database, migrated, "search_path = ['My \"Schema\"']\n")
+    assert set(migrate(project, database, run_id).values()) == {"done"}
+    assert set(migrate(project, database, run_id).values()) == {"done before"}
+    assert set(undone(rollback(project, database, run_id)).values()) == {"undone"}
+
+
 # -- failing builds ---------------------------------------------------------------------------------------------
 
 
@@ -547,3 +605,24 @@ def test_ledgers_ddl__runs_twice_and_has_keys(project: Project, database: Place)
         "select relname::text, exists (select from pg_index where indrelid = c.oid and indisprimary)"
         " from pg_class c where relnamespace = 'pgrunbook'::regnamespace and relkind = 'r' order by 1"
     ) == [("run", True), ("step", True)]
+
+
+def test_ledger_made_by_several_runs_at_once__is_made_once(database: Place) -> None:
+    """Runbooks do not keep each other out, so two may begin on a new database in the same moment."""
+    sessions = [database.connect() for _ in range(4)]
+    failed: list[errors.PgRunbookError] = []
+
+    def create(session: Database) -> None:
+        try:
+            ledger.Ledger(session, "pgrunbook").create()
+        except errors.PgRunbookError as e:
+            failed.append(e)
+
+    threads = [threading.Thread(target=create, args=[s]) for s in sessions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    for session in sessions:
+        session.close()

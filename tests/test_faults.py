@@ -5,18 +5,31 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+import psycopg
 import pytest
+
 from fix_databases import Place
 from fix_faults import (
-    TABLE, Gate, Runner, events, holding, invalid_indexes, steps, there, until, valid,
+    TABLE,
+    Gate,
+    Runner,
+    building,
+    events,
+    holding,
+    invalid_indexes,
+    steps,
+    there,
+    until,
+    valid,
 )  # fmt: skip
 from fix_project import Project
-
 from pgrunbook import errors, fingerprint
 
 GATED_INDEX = "create index t_a on t (gated(a));"
-SCAN = "select 1 from pg_stat_progress_create_index where phase like 'building index%'"
-WORKING = "select 1 from pg_stat_activity where application_name like 'pgrunbook small %work' and datname = current_database()"  # fmt: skip
+WORKING = (
+    "select 1 from pg_stat_activity"
+    " where application_name like 'pgrunbook small %work' and datname = current_database()"
+)
 
 Launch = Callable[..., Runner]
 
@@ -55,6 +68,7 @@ def migrate(project: Project, place: Place, run_id: str) -> dict[str, str]:
 
 def opened_once_waited_for(project: Project, gate: Gate, run_id: str) -> Callable[[], None]:
     """Open the gate as soon as the journal tells of the orphan."""
+
     def watch() -> None:
         until(lambda: events(project, "small", run_id, "orphan"))
         gate.open()
@@ -142,9 +156,9 @@ def test_killed_runner_of_a_large_build__is_resumed(project: Project, database: 
     run_id = project.stage("baseline", "small", database.target).run_id
     before = prints(database)
     runner = launch("migrate", "small", database.target, run_id)
-    until(lambda: database.run(SCAN))
+    until(lambda: building(database))
     runner.kill()
-    assert database.run(SCAN), "the build was over too soon to be killed in it"
+    assert building(database), "the build was over too soon to be killed in it"
     assert migrate(project, database, run_id) == {"public.big_a": "done"}
     assert {e["phase"].partition(":")[0] for e in events(project, "small", run_id, "progress")} & {"building index"}
     assert valid(database, "big_a")
@@ -250,13 +264,64 @@ def test_terminated_working_session__aborts_and_is_resumed(project: Project, gat
     run_id = project.stage("baseline", "small", gate.place.target).run_id
     runner = launch("migrate", "small", gate.place.target, run_id)
     until(gate.stuck)
-    gate.place.run("select pg_terminate_backend(pid) from pg_stat_progress_create_index")
+    gate.place.run(WORKING.replace("select 1", "select pg_terminate_backend(pid)"))
     status, output = runner.ended()
     assert status == 40, output
     assert "LostConnection" in output
     assert invalid_indexes(gate.place) == ["t_a"]
     gate.open()
     assert migrate(project, gate.place, run_id) == {"public.t_a": "rebuilt"}
+
+
+def test_journal_torn_by_a_crash__is_read_and_written_on(project: Project, database: Place) -> None:
+    """A full disk or a power cut may leave half a line; the run goes on after it."""
+    project.runbook("small", "create index t_a on t (a);")
+    run_id = project.stage("baseline", "small", database.target).run_id
+    path = project.root / "evidence" / "small" / run_id / "journal.jsonl"
+    with path.open("a") as journal:
+        journal.write('{"at": "2026-01-01", "event": "progr')
+    assert migrate(project, database, run_id) == {"public.t_a": "done"}
+    assert len(events(project, "small", run_id, "torn")) == 1
+    assert project.stage("verify", "small", database.target, run_id=run_id).verdict == "passed"
+
+
+def test_terminated_watching_session__is_replaced(project: Project, gate: Gate, launch: Launch) -> None:
+    """The build is still looked after: its waiting is bounded, and interrupts are heeded."""
+    project.runbook("small", GATED_INDEX)
+    run_id = project.stage("baseline", "small", gate.place.target).run_id
+    runner = launch("migrate", "small", gate.place.target, run_id)
+    watching = WORKING.replace("%work", "%watch")
+    until(lambda: gate.stuck() and gate.place.run(watching))
+    gate.place.run(watching.replace("select 1", "select pg_terminate_backend(pid)"))
+    told = len(events(project, "small", run_id, "progress"))
+    until(lambda: len(events(project, "small", run_id, "progress")) > told)
+    gate.open()
+    status, output = runner.ended()
+    assert status == 0, output
+    assert valid(gate.place, "t_a")
+
+
+def test_watching_session_that_can_not_be_replaced__aborts_and_the_build_is_found_again(
+    project: Project, gate: Gate, launch: Launch, server: str
+) -> None:
+    """Without it nobody bounds the waiting, so the runner stops at once; the build goes on."""
+    project.runbook("small", GATED_INDEX)
+    run_id = project.stage("baseline", "small", gate.place.target).run_id
+    runner = launch("migrate", "small", gate.place.target, run_id)
+    watching = WORKING.replace("%work", "%watch")
+    until(lambda: gate.stuck() and gate.place.run(watching))
+    ((pid,),) = gate.place.run(watching.replace("select 1", "select pid"))
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(f"alter database {gate.place.name} allow_connections false")
+        admin.execute(f"select pg_terminate_backend({pid})")
+        status, output = runner.ended()
+        admin.execute(f"alter database {gate.place.name} allow_connections true")
+    assert status == 40, output
+    assert "LostConnection" in output
+    assert gate.stuck()
+    join = opened_once_waited_for(project, gate, run_id)
+    assert migrate(project, gate.place, run_id) == {"public.t_a": "done"}
+    join()
 
 
 # -- Ctrl-C -----------------------------------------------------------------------------------------------------

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+
 from fix_faults import until
 from fix_project import Project
 from fix_servers import Server
-
 from pgrunbook import errors
 
 pytestmark = pytest.mark.servers
@@ -86,6 +86,7 @@ def test_pooler__is_refused_before_a_setting_or_lock_could_leak(
         assert application.execute(settings).fetchall() == [("off", "on")]
         locks = "select count(*) from pg_locks where locktype = 'advisory'"
         assert application.execute(locks).fetchall() == [(0,)]
-        assert application.execute("select to_regclass('t_a'), to_regnamespace('pgrunbook')").fetchall() == [(None, None)]  # fmt: skip
+        written = "select to_regclass('t_a'), to_regnamespace('pgrunbook')"
+        assert application.execute(written).fetchall() == [(None, None)]
     monkeypatch.setenv("PGRB_POOLED", direct)
     assert project.stage("migrate", "small", "env:PGRB_POOLED", run_id=run_id).verdict == "passed"

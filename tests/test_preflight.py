@@ -9,10 +9,10 @@ import time
 from collections.abc import Iterator
 
 import pytest
+
 from fix_databases import Place
 from fix_faults import TABLE, Role, events, holding, there, untouched, valid
 from fix_project import Project
-
 from pgrunbook import errors, ledger, sandbox
 
 INDEX = "create index t_a on t (a);"
@@ -135,7 +135,8 @@ def test_role_that_may_create_schemas__makes_its_own_ledger(project: Project, da
     database.run(f"grant create on database {database.name} to {role.name}")
     project.runbook("small", INDEX, APP)
     project.forward("small", role.target)
-    assert database.run("select has_schema_privilege('public', oid, 'usage') from pg_namespace where nspname = 'pgrunbook'") == [(False,)]  # fmt: skip
+    open_to_all = "select has_schema_privilege('public', oid, 'usage') from pg_namespace where nspname = 'pgrunbook'"
+    assert database.run(open_to_all) == [(False,)]
 
 
 def test_role_that_does_not_own_the_table__gets_the_grant(project: Project, database: Place, role: Role) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 
 import pytest
+
 from fix_databases import Place
 from fix_faults import TABLE, events, steps, there, untouched, valid
 from fix_project import Project
-
 from pgrunbook import errors, sandbox
 
 INDEX = "create index t_a on t (a);"
@@ -157,7 +157,7 @@ def test_verify_without_the_baselines_samples__stops_and_names_the_file(project:
     run_id = begin(project, database)
     project.stage("migrate", "small", database.target, run_id=run_id)
     (project.root / "evidence" / "small" / run_id / "baseline_samples.json").unlink()
-    with pytest.raises(errors.MissingForerunner, match="baseline_samples.json, which is not there"):
+    with pytest.raises(errors.MissingForerunner, match=r"baseline_samples\.json, which is not there"):
         project.stage("verify", "small", database.target, run_id=run_id)
 
 

@@ -18,8 +18,10 @@ from pgrunbook.sqlfile import SqlFileError, SqlStatement
 
 MODULES = ["pgrunbook", *sorted(m.name for m in pkgutil.walk_packages(pgrunbook.__path__, "pgrunbook."))]
 ODD_NAMES = [
-    "a", "_a", "a1", "1a", "A", "calls", "Calls", "a b", " a", "a.b", 'a"b', '"', '""', "a'b", "a$b", "$a", "a-b", "a:b", ":x",
-    "ä", "straße", "日本", "a\tb", "a\nb", "\\d", "a%s", "{a}", "%(a)s", "--", "/*", "*/", "a;b", "None", "x" * 63, "ﬁ", "é", "１",
+    "a", "_a", "a1", "1a", "A", "calls", "Calls", "a b", " a", "a.b", 'a"b', '"', '""', "a'b", "a$b", "$a", "a-b",
+    "a:b", ":x",
+    "ä", "straße", "日本", "a\tb", "a\nb", "\\d", "a%s", "{a}", "%(a)s", "--", "/*", "*/", "a;b", "None", "x" * 63, "ﬁ",
+    "é", "１",
 ]  # fmt: skip
 
 
@@ -75,7 +77,11 @@ def test_split_of_a_file__gives_each_statement_with_line_position_and_comments()
 def test_split_of_multibyte_text__counts_bytes_and_characters_right() -> None:
     """libpg_query counts statements in bytes and mistakes in characters."""
     text = "select '€€€€€€'; -- ü\n\nselect '日本'; select 3"
-    assert [(s.sql, s.line) for s in sqlfile.split(text)] == [("select '€€€€€€'", 1), ("select '日本'", 3), ("select 3", 3)]
+    assert [(s.sql, s.line) for s in sqlfile.split(text)] == [
+        ("select '€€€€€€'", 1),
+        ("select '日本'", 3),
+        ("select 3", 3),
+    ]
     with pytest.raises(SqlFileError) as e:
         sqlfile.split("select '€€€€€€€€€€€€€€€€€€€€€€€€';\nselect 1;\nselect from from")
     assert e.value.line == 3
@@ -90,7 +96,7 @@ def test_split_of_nothing__is_empty(text: str) -> None:
 def test_read_of_a_file_with_crlf_and_a_byte_order_mark__counts_lines_and_keeps_strings(tmp_path: pathlib.Path) -> None:
     """As an editor on Windows writes it; a line end within a string stays what it is, as in psql."""
     path = tmp_path / "a.sql"
-    path.write_bytes("\ufeff/*---\r\ntitle = \"x\"\r\n---*/\r\n-- é\r\nselect 1;\r\nselect $$a\r\nb$$;\r\n".encode())
+    path.write_bytes('\ufeff/*---\r\ntitle = "x"\r\n---*/\r\n-- é\r\nselect 1;\r\nselect $$a\r\nb$$;\r\n'.encode())
     found = sqlfile.read(path)
     assert found.front == {"title": "x"}
     assert [(s.line, s.sql) for s in found.statements] == [(5, "select 1"), (6, "select $$a\r\nb$$")]
@@ -128,7 +134,13 @@ def test_split_of_a_mistake__tells_its_line_in_the_file(text: str, line: int, me
 
 @pytest.mark.parametrize(
     ("text", "line"),
-    [("\\d t", 1), ("select 1;\n  \\echo don't\n", 2), ("select 1\n\\gset", 2), ("select 1 \\g", 1), ("\\set a 'b'\nselect 1", 1)],
+    [
+        ("\\d t", 1),
+        ("select 1;\n  \\echo don't\n", 2),
+        ("select 1\n\\gset", 2),
+        ("select 1 \\g", 1),
+        ("\\set a 'b'\nselect 1", 1),
+    ],
 )
 def test_split_of_a_psql_meta_command__is_refused_with_its_line(text: str, line: int) -> None:
     """They are psql's, not SQL; the message says so."""
@@ -152,7 +164,7 @@ def test_variables__become_parameters_numbered_in_each_statement() -> None:
     [
         "select x::text, ':a', E':a\\':a', $$ :a $$, $q$:'a'$q$ from t",
         "select 1 -- :a\n + 1 /* :'a' /* :b */ */ + 2",
-        "select a[1:2], a[:2], a[2:], a[lo:hi], a[f(x):hi], a[b[1]:hi], a[\"b\":hi], a[1 : hi] from t",
+        'select a[1:2], a[:2], a[2:], a[lo:hi], a[f(x):hi], a[b[1]:hi], a["b":hi], a[1 : hi] from t',
         "select f(a := 1, b => 2)",
         'select ":a" from ":b"',
     ],
@@ -185,7 +197,7 @@ def test_variables__give_what_psql_gives(database: Place) -> None:
         here = db.value(found.sql, [values[p] for p in found.parameters])
     options = [f"--set={k}={v}" for k, v in values.items()]
     psql = [*sandbox.command("psql", database.name), "-XAtq", *options]
-    there = subprocess.run(psql, input=text, capture_output=True, text=True, check=True)  # noqa: S603
+    there = subprocess.run(psql, input=text, capture_output=True, text=True, check=True)
     assert here == there.stdout.rstrip("\n") == "7:a:b{1,2}it'sé"
 
 
@@ -267,7 +279,10 @@ def test_rewritten__changes_what_the_edit_changes() -> None:
     def edit(node: object) -> None:
         node.relation.schemaname = "My Schema"
 
-    assert sqlfile.rewritten('create index on "T" ((a+1))', edit) == 'CREATE INDEX ON "My Schema"."T" USING btree ((a + 1))'
+    assert (
+        sqlfile.rewritten('create index on "T" ((a+1))', edit)
+        == 'CREATE INDEX ON "My Schema"."T" USING btree ((a + 1))'
+    )
 
 
 # -- names -------------------------------------------------------------------------------------------------------
@@ -279,7 +294,12 @@ def test_quoted__is_what_the_server_writes(database: Place) -> None:
         keywords = [word for (word,) in db.rows("select word from pg_catalog.pg_get_keywords()")]
         assert len(keywords) > 400
         names = [*keywords, *(k.upper() for k in keywords), *ODD_NAMES]
-        expected = [q for (q,) in db.rows("select quote_ident(n) from unnest($1::text[]) with ordinality u(n, i) order by i", [names])]
+        expected = [
+            q
+            for (q,) in db.rows(
+                "select quote_ident(n) from unnest($1::text[]) with ordinality u(n, i) order by i", [names]
+            )
+        ]
     differing = [(n, sqlfile.quoted(n), q) for n, q in zip(names, expected, strict=True) if sqlfile.quoted(n) != q]
     assert differing == []
 

@@ -102,7 +102,9 @@ def test_lines_of_a_multi_line_string__begin_below_its_quotes() -> None:
     assert lines.of_text(("e", "f")) == 9
 
 
-@pytest.mark.parametrize("text", ["a = ", "[a", "[[a]", "= 1", "a = [1,", 'a = """x', "a = {b = ", "]\n]", "a = 'x\nb = 1", "\0"])
+@pytest.mark.parametrize(
+    "text", ["a = ", "[a", "[[a]", "= 1", "a = [1,", 'a = """x', "a = {b = ", "]\n]", "a = 'x\nb = 1", "\0"]
+)
 def test_lines_of_what_is_no_toml__end_and_raise_nothing(text: str) -> None:
     """tomllib has told the mistake by then."""
     assert tomlfile.Lines(text).of(("a", "b")) == 1

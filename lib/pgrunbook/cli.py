@@ -291,8 +291,10 @@ def _common(runbook: str, target: str, run_id: str, evidence_dir: str) -> Any:
     from pgrunbook import db, rehearsal
     from pgrunbook import runbook as runbooks
     from pgrunbook.stages import Parameters
+    from pgrunbook.stages._base import check_run_id
 
     where = db.parse_target(target)
+    check_run_id(run_id)
     if where.is_sandbox:
         rehearsal.ensure(runbooks.load(runbooks.project_root(), runbook))
     return Parameters(runbook=runbook, target=target, run_id=run_id, evidence_dir=evidence_dir)

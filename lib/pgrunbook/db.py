@@ -320,9 +320,11 @@ def _conninfo(target: Target, database: str) -> str:
 
 
 def _first_line(error: BaseException) -> str:
-    """The first line of a driver's message, without the values a connection string may hold."""
+    """The first line of a driver's message; what it quotes of a connection string that it can't read is left out."""
     text = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return re.sub(r"""missing "=" after ".*?" in""", 'missing "=" in', text)
+    if isinstance(error, psycopg.ProgrammingError) or " URI" in text:
+        text = re.sub(r'".*"', '"…"', text)
+    return text
 
 
 def _mend(target: Target) -> str:
@@ -334,7 +336,7 @@ def _mend(target: Target) -> str:
 
 
 def _unreachable(target: Target, database: str, error: psycopg.OperationalError) -> errors.BadTarget:
-    if isinstance(error, pg.InvalidCatalogName) or f'database "{database}" does not exist' in str(error):
+    if isinstance(error, pg.InvalidCatalogName) or re.search(r'database ".*" does not exist', str(error)):
         remedy = f"pgrunbook sandbox reset {database}" if target.is_sandbox else _mend(target)
         return errors.BadTarget(f"target {target.name}: the database does not exist", remedy=remedy)
     reason = _first_line(error)

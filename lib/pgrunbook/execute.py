@@ -14,7 +14,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType, TracebackType
 from typing import Any, Literal, Protocol
 
@@ -32,6 +32,11 @@ _CLEAN_UP_S = 5.0
 _BACKOFF_LIMIT_S = 30.0
 _BUILDS_TRIED = 3
 _ORPHAN_POLL_S = 0.2
+_READ_ONLY = {"default_transaction_read_only": "on"}
+_ACKNOWLEDGE = (
+    'acknowledge it with the parameter acknowledge_loss = "{}" (or acknowledge_loss = "reason" under [objects] in'
+    ' runbook.toml), or use scope = "indexes"'
+)
 _MEND = "mend the cause, then run it again: done changes are kept, the rest follows"
 
 Scope = Literal["", "indexes", "all"]
@@ -135,7 +140,7 @@ class Executor:
     def __enter__(self) -> Executor:
         try:
             self._work = self._sessions.enter_context(self._connect("work", self._settings))
-            self._watch = self._sessions.enter_context(self._connect("watch", {"default_transaction_read_only": "on"}))
+            self._watch = self._sessions.enter_context(self._connect("watch", _READ_ONLY))
             self._work.on_notice(lambda text: self._observer.event("server_notice", text=text))
             self.ledger = Ledger(self._work, self._schema)
             self._interrupts = self._sessions.enter_context(Interrupts())
@@ -356,7 +361,8 @@ class Executor:
         for row, change in todo:
             self._between()
             kept = self._kept(row, change, scope)
-            done = self._keep(row, kept) if kept else self._undo_one(row, change)
+            guarded = not self._acknowledged(row, change, acknowledged)
+            done = self._keep(row, kept) if kept else self._undo_one(row, change, guarded=guarded)
             self._observer.event("undo_done", **_as_dict(done))
             yield done
         self.ledger.mark_run(self.run_id, "rolled_back")
@@ -379,21 +385,40 @@ class Executor:
     def _refuse_loss(self, todo: list[tuple[StepRow, Change]], scope: Scope, acknowledged: frozenset[str]) -> None:
         losses = []
         for row, change in todo:
-            named = {row.object, change.label} & acknowledged
-            if not self._kept(row, change, scope) and not change.options.acknowledge_loss and not named:
+            if not self._kept(row, change, scope) and not self._acknowledged(row, change, acknowledged):
                 loss = change.loss(self._work)
                 losses += [(loss, change.label)] if loss else []
         if losses:
             raise errors.CheckFailed(
                 "rolling back would lose " + "; ".join(loss for loss, _ in losses) + "; nothing was undone",
-                remedy=f'acknowledge it with the parameter acknowledge_loss = "{", ".join(n for _, n in losses)}"'
-                ' (or acknowledge_loss = "reason" under [objects] in runbook.toml), or use scope = "indexes"',
+                remedy=_ACKNOWLEDGE.format(", ".join(label for _, label in losses)),
+            )
+
+    @staticmethod
+    def _acknowledged(row: StepRow, change: Change, acknowledged: frozenset[str]) -> bool:
+        return bool(change.options.acknowledge_loss or {row.object, change.label} & acknowledged)
+
+    def _refuse_late_loss(self, change: Change) -> None:
+        """Look again under the lock: what was written while the rollback was under way is not lost either."""
+        timeout = f"{self.lock_timeout_ms}ms"
+        try:
+            with self._work.transaction(rollback=True, statement_timeout=timeout):
+                loss = change.loss(self._work)
+        except errors.StatementCancelled:
+            raise errors.RollbackFailed(
+                f"whether {change.object} holds data can't be told within {timeout}, for which traffic may be blocked",
+                remedy=_ACKNOWLEDGE.format(change.label),
+            ) from None
+        if loss:
+            raise errors.RollbackFailed(
+                f"{loss} came while the rollback was under way, so it was kept",
+                remedy=_ACKNOWLEDGE.format(change.label),
             )
 
     def _keep(self, row: StepRow, reason: str) -> Done:
         return Done(row.position, row.kind, row.object, "kept", 0.0, 0.0, reason)
 
-    def _undo_one(self, row: StepRow, change: Change) -> Done:
+    def _undo_one(self, row: StepRow, change: Change, *, guarded: bool) -> Done:
         started, self._waited = time.monotonic(), 0.0
 
         def done(outcome: str, detail: str = "") -> Done:
@@ -413,8 +438,9 @@ class Executor:
         statements = change.undo(row.captured)
         for statement in statements:
             if statement.transactional:
-                last = statement is statements[-1]
-                self._in_transaction(row.position, row.object, statement, "undone" if last else "applied")
+                status = "undone" if statement is statements[-1] else "applied"
+                guard = (lambda: self._refuse_late_loss(change)) if guarded and statement.relation else None
+                self._in_transaction(row.position, row.object, statement, status, guard)
             else:
                 self._outside_transaction(row.position, row.object, statement)
         if not all(s.transactional for s in statements):
@@ -427,13 +453,22 @@ class Executor:
 
     # -- one statement ------------------------------------------------------------------------------------
 
-    def _in_transaction(self, position: int, obj: str, statement: Statement, status: str) -> None:
-        """A statement together with its ledger row, under lock_timeout, with retries, backoff and jitter."""
+    def _in_transaction(
+        self, position: int, obj: str, statement: Statement, status: str, guard: Callable[[], None] | None = None
+    ) -> None:
+        """A statement together with its ledger row, under lock_timeout, with retries, backoff and jitter.
+
+        A `guard` is called when the lock is had, before the statement.
+        """
         for attempt in range(1, self._limits.lock_tries + 1):
             try:
                 with self._work.transaction(
                     lock_timeout=f"{self.lock_timeout_ms}ms", statement_timeout=self._statement_timeout()
                 ):
+                    if guard:
+                        lock = f"lock table {statement.relation} in access exclusive mode"
+                        self._watched(position, obj, replace(statement, sql=lock), budget_s=None)
+                        guard()
                     self._watched(position, obj, statement, budget_s=None)
                     self.ledger.mark(self.run_id, position, status)
             except errors.LockNotAvailable as e:
@@ -476,36 +511,51 @@ class Executor:
         started = last = time.monotonic()
         before, told, blockers = self._waited, 0.0, ""
         self._observer.event("statement", object=obj, sql=statement.sql, lock=statement.lock.value)
-        running = Running(self._work, statement.sql)
-        while not running.wait(_POLL_S):
-            seen = self._look(self._work.backend_pid)
-            now = time.monotonic()
-            if seen.waiting:
-                self._waited += now - last
-                blockers = seen.blockers or blockers
-            last = now
-            over = budget_s is not None and self._waited - before > budget_s
-            if over or seen.wraparound:
-                self._cancel(running)
-                reason = "an anti-wraparound vacuum, which does not yield" if seen.wraparound else blockers
-                raise errors.Aborted(
-                    f"{obj} waited {self._waited - before:.1f} s for {reason or 'other sessions'}; it was cancelled",
-                    remedy="run it again when they are done, end them, or raise limits.wait_budget_s",
-                )
-            if heed:
-                self._heed_interrupts(running)
-            if now - told > _TELL_EVERY_S:
-                told = now
-                self._tell(position, obj, seen, started)
+        running, pid = Running(self._work, statement.sql), self._work.backend_pid
+        try:
+            while not running.wait(_POLL_S):
+                seen = self._look(pid)
+                now = time.monotonic()
+                if seen.waiting:
+                    self._waited += now - last
+                    blockers = seen.blockers or blockers
+                last = now
+                if seen.wraparound or (budget_s is not None and self._waited - before > budget_s):
+                    self._give_up(running, obj, seen, self._waited - before, blockers)
+                if heed:
+                    self._heed_interrupts(running)
+                if now - told > _TELL_EVERY_S:
+                    told = now
+                    self._tell(position, obj, seen, started)
+        except BaseException:
+            if not running.wait(0):  # nobody looks after it any more, and the session can't be used until it ends
+                self._work.close()
+            raise
         try:
             running.result()
         except errors.LockNotAvailable as e:
             e.remedy = f"held by {blockers}" if blockers else ""
             raise
 
+    def _give_up(self, running: Running, obj: str, seen: _Watched, waited: float, blockers: str) -> None:
+        self._cancel(running)
+        reason = "an anti-wraparound vacuum, which does not yield" if seen.wraparound else blockers or "other sessions"
+        raise errors.Aborted(
+            f"{obj} waited {waited:.1f} s for {reason}; it was cancelled",
+            remedy="run it again when they are done, end them, or raise limits.wait_budget_s",
+        )
+
     def _look(self, pid: int) -> _Watched:
-        """What a backend is at. When it has just ended there is nothing to see."""
-        return self._watch.one("watch", _Watched, pid=pid) or _Watched("ending", False, 0, 0, "", wraparound=False)
+        """What a backend is at. When it has just ended there is nothing to see. A watcher that was lost is replaced."""
+        try:
+            seen = self._watch.one("watch", _Watched, pid=pid)
+        except errors.LostConnection as lost:
+            try:
+                self._watch = self._sessions.enter_context(self._connect("watch", _READ_ONLY))
+            except errors.BadTarget:
+                raise lost from None
+            seen = self._watch.one("watch", _Watched, pid=pid)
+        return seen or _Watched("ending", False, 0, 0, "", wraparound=False)
 
     def _cancel(self, running: Running) -> None:
         while not running.wait(0.5):

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from pgrunbook.stages import STAGES
 from pgrunbook.stages._base import Parameters, new_run_id, run_folder
 
 _FOLLOW_EVERY_S = 0.2
+_PROGRESS_LINE_EVERY_S = 10.0
 
 
 class Screen(Protocol):
@@ -360,7 +362,8 @@ class Lines:
     def __init__(self, write: Callable[[str], object] | None = None) -> None:
         self._write = write or (lambda text: print(text, file=sys.stderr, flush=True))
         self._stage = ""
-        self._last = ""
+        self._last: tuple[str, ...] = ()
+        self._told = 0.0
 
     def stage(self, name: str) -> None:
         self._stage = name
@@ -370,9 +373,12 @@ class Lines:
         self._write(text)
 
     def event(self, event: dict[str, Any]) -> None:
-        text = describe(event)
-        if text and text != self._last:
-            self._last = text
+        if event["event"] == "progress":
+            what = (event["object"], event["phase"], event["waiting_for"])
+            if what == self._last and time.monotonic() - self._told < _PROGRESS_LINE_EVERY_S:
+                return
+            self._last, self._told = what, time.monotonic()
+        if text := describe(event):
             self._write(f"{self._stage}: {text}")
 
 

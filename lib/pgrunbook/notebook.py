@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import html
+import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
@@ -192,15 +194,33 @@ def _text(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in table)
 
 
+@contextmanager
+def _without_pandas() -> Iterator[None]:
+    """ipython-sql takes pandas along if it is there, for a result's `DataFrame()`, which imports it by itself anyway.
+
+    Loading it is half of what a notebook with a `%sql` cell would cost.
+    """
+    if "pandas" in sys.modules:
+        yield
+        return
+    sys.modules["pandas"] = None  # type: ignore[assignment]  # the import system's own way to say "not there"
+    try:
+        yield
+    finally:
+        del sys.modules["pandas"]
+
+
 def enable_sql(session: Session) -> None:
     """Let `%sql` read on the session's target, over a second connection that is read-only; its errors are raised."""
     import prettytable
 
     prettytable.__dict__.setdefault("DEFAULT", prettytable.TableStyle.DEFAULT)  # ipython-sql 0.5 looks it up there
-    import sql.connection
-    import sql.magic
-    import sql.run
     from IPython import get_ipython
+
+    with _without_pandas():
+        import sql.connection
+        import sql.magic
+        import sql.run
     from sqlalchemy.exc import SQLAlchemyError
 
     shell = get_ipython()

@@ -143,6 +143,7 @@ def make(runbook: Runbook, db: Database) -> Plan:
     """
     identity = identify(db)
     resolved = [change.resolve(db) for change in runbook.changes]
+    _refuse_twice(resolved)
     settings = build_settings(runbook.about.build, is_sandbox=db.target.is_sandbox)
     steps = []
     for position, change in enumerate(resolved, 1):
@@ -160,6 +161,18 @@ def make(runbook: Runbook, db: Database) -> Plan:
     about = runbook.about
     digest = _digest(resolved, settings, (*about.search_path, about.ledger.name), identity)
     return Plan(runbook.name, db.target.name, identity, about.search_path, settings, tuple(steps), digest)
+
+
+def _refuse_twice(resolved: Sequence[Change]) -> None:
+    """Two changes that make one object: only the resolved names tell of `t` and `public.t`, or of two unnamed ones."""
+    lines: dict[str, int] = {}
+    for change in resolved:
+        if change.object in lines:
+            raise errors.PreflightFailed(
+                f"lines {lines[change.object]} and {change.written.line} of migrate.sql both make {change.object}",
+                remedy="leave one out, or give each a name of its own",
+            )
+        lines[change.object] = change.written.line
 
 
 def build_settings(build: Build, *, is_sandbox: bool) -> tuple[tuple[str, str], ...]:

@@ -32,7 +32,7 @@ items(kind, ident, def) as (
   from rel
   left join pg_am am on am.oid = relam
   left join pg_tablespace t on t.oid = reltablespace
-  where relkind in ('r', 'p', 'v', 'm', 'f', 'c')
+  where relkind in ('r', 'p', 'v', 'm', 'f', 'c', 'S')
   union all
   select 'column', q || '.' || quote_ident(attname), concat_ws('|',
     row_number() over (partition by a.attrelid order by attnum), format_type(atttypid, atttypmod), attnotnull,
@@ -48,7 +48,8 @@ items(kind, ident, def) as (
   from pg_constraint co
   left join rel on rel.oid = conrelid
   join ns on ns.oid = connamespace
-  where conrelid = 0 or rel.oid is not null
+  where rel.oid is not null
+    or conrelid = 0 and not exists (select from of_extension where classid = 'pg_type'::regclass and objid = contypid)
   union all
   select case when indisvalid and indisready and indislive then 'index' else 'invalid index' end, q,
     concat_ws('|', pg_get_indexdef(i.indexrelid), indisclustered, indisreplident, coalesce(t.spcname, ''))
@@ -89,12 +90,14 @@ items(kind, ident, def) as (
   from pg_type t
   join ns on ns.oid = typnamespace
   join pg_enum e on enumtypid = t.oid
+  where not exists (select from of_extension where classid = 'pg_type'::regclass and objid = t.oid)
   group by t.oid
   union all
   select 'domain', t.oid::regtype::text, concat_ws('|', format_type(typbasetype, typtypmod), typnotnull, typdefault)
   from pg_type t
   join ns on ns.oid = typnamespace
   where typtype = 'd'
+    and not exists (select from of_extension where classid = 'pg_type'::regclass and objid = t.oid)
   union all
   select 'statistics', format('%%I.%%I', ns.nspname, stxname), pg_get_statisticsobjdef(s.oid)
   from pg_statistic_ext s

@@ -1,4 +1,7 @@
-"""ALTER TABLE … ADD COLUMN whose default is constant or absent: no rewrite, a brief ACCESS EXCLUSIVE lock."""
+"""ALTER TABLE … ADD COLUMN whose default is constant or absent: a brief ACCESS EXCLUSIVE lock.
+
+No rewrite, but for a type that is a domain with constraints: only the target's catalog tells, and the plan says so.
+"""
 
 from __future__ import annotations
 
@@ -35,6 +38,11 @@ class ColumnSignature:
 
 
 @dataclass(frozen=True, slots=True)
+class _ConstrainedDomain:
+    found: bool
+
+
+@dataclass(frozen=True, slots=True)
 class AddColumn:
     """One ADD COLUMN."""
 
@@ -44,6 +52,7 @@ class AddColumn:
     written: SqlStatement
     options: ObjectOptions = NO_OPTIONS
     schema: str = ""
+    rewrites: bool = False
 
     @classmethod
     def from_ast(cls, statement: SqlStatement, options: Mapping[str, ObjectOptions]) -> AddColumn | None:
@@ -92,7 +101,8 @@ class AddColumn:
                 f"{quoted(table.schema, table.name)} is no table (line {self.written.line} of migrate.sql)",
                 remedy="name a table",
             )
-        return replace(self, schema=table.schema)
+        domain = db.exactly("constrained_domain", _ConstrainedDomain, type=self._cast().partition("::")[2])
+        return replace(self, schema=table.schema, rewrites=domain.found)
 
     def resolved_sql(self) -> str:
         def qualify(node: Any) -> None:
@@ -142,19 +152,25 @@ class AddColumn:
         return Estimate()
 
     def lint(self) -> list[str]:
+        if self.rewrites:
+            return ["takes ACCESS EXCLUSIVE while it rewrites the whole table: its type is a domain with constraints"]
         return ["takes ACCESS EXCLUSIVE, briefly: no rewrite, under lock_timeout with retries"]
 
     def _default(self) -> str:
         """The constant default as SQL of the column's type; `null` without one."""
-        column = _column(self._node)
-        for item in column.constraints:
+        for item in _column(self._node).constraints:
             if item.constraint.contype == _PB.CONSTR_DEFAULT:
-                query = postgast.parse("select null::int")
-                cast = query.stmts[0].stmt.select_stmt.target_list[0].res_target.val.type_cast
-                cast.arg.CopyFrom(item.constraint.raw_expr)
-                cast.type_name.CopyFrom(column.type_name)
-                return "(" + str(postgast.deparse(query)).removeprefix("SELECT ") + ")"
+                return f"({self._cast(item.constraint.raw_expr)})"
         return "null"
+
+    def _cast(self, value: Any = None) -> str:
+        """A value (None for null, else a node) cast to the column's type."""
+        query = postgast.parse("select null::int")
+        cast = query.stmts[0].stmt.select_stmt.target_list[0].res_target.val.type_cast
+        if value is not None:
+            cast.arg.CopyFrom(value)
+        cast.type_name.CopyFrom(_column(self._node).type_name)
+        return str(postgast.deparse(query)).removeprefix("SELECT ")
 
     def _signature(self, db: Database, schema: str) -> str | None:
         found = db.one("column_signature", ColumnSignature, table=quoted(schema, self.table), column=self.column)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -95,17 +96,21 @@ def _hold(claim: Claim, measured: Measured, stage: str) -> Check:
 
 def _before(claim: Claim, m: Measured) -> _Value | None:
     found = m.queries.get(claim.query)
-    return None if found is None else _Value(f"{found.before_ms:.2f} ms", found.before_ms, detail=_MEDIAN)
+    if found is None or math.isnan(found.before_ms):
+        return None
+    return _Value(f"{found.before_ms:.2f} ms", found.before_ms, detail=_MEDIAN)
 
 
 def _after(claim: Claim, m: Measured) -> _Value | None:
     found = m.queries.get(claim.query)
-    return None if found is None else _Value(f"{found.after_ms:.2f} ms", found.after_ms, detail=_MEDIAN)
+    if found is None or math.isnan(found.after_ms):
+        return None
+    return _Value(f"{found.after_ms:.2f} ms", found.after_ms, detail=_MEDIAN)
 
 
 def _speedup(claim: Claim, m: Measured) -> _Value | None:
     found = m.queries.get(claim.query)
-    if found is None:
+    if found is None or math.isnan(found.factor):
         return None
     spread = f"{_MEDIAN}, from {found.slowest_factor:.2g}× to {found.fastest_factor:.3g}×"
     return _Value(f"{found.factor:.3g}×", found.factor, detail=spread)

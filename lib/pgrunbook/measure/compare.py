@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pgrunbook.measure.sampling import Sample
 class Comparison:
     """One query with one bind set before and after. `factor` is how many times faster the median got.
 
-    Times are medians in ms; a censored one is the limit, so a factor from it is a lower bound.
+    Times are medians in ms, NaN where nothing was timed; a censored one is the limit, so a factor from it is a bound.
     """
 
     query: str
@@ -58,13 +59,17 @@ def _pair(old: Sample, new: Sample) -> Comparison:
 
 
 def median_ms(sample: Sample) -> float:
-    """The median, or the limit where the query went over it."""
-    return sample.censored * 1000 if sample.censored else sample.p50 or 0.0
+    """The median, or the limit where the query went over it; NaN where nothing was timed."""
+    if sample.censored:
+        return sample.censored * 1000
+    return math.nan if sample.p50 is None else sample.p50
 
 
 def shown_ms(sample: Sample) -> str:
     """A median as a person reads it."""
-    return f"> {sample.censored:g} s" if sample.censored else f"{sample.p50 or 0.0:,.2f} ms"
+    if sample.censored:
+        return f"> {sample.censored:g} s"
+    return "not timed" if sample.p50 is None else f"{sample.p50:,.2f} ms"
 
 
 @dataclass(frozen=True, slots=True)

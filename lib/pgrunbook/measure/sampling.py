@@ -14,6 +14,7 @@ from typing import Any
 
 from pgrunbook import errors
 from pgrunbook.db import Database
+from pgrunbook.evidence.redact import without_literals
 from pgrunbook.measure.workload import BindSet
 from pgrunbook.runbook import Query
 from pgrunbook.sqlfile import SqlStatement
@@ -21,6 +22,11 @@ from pgrunbook.sqlfile import SqlStatement
 SAMPLES_FROM, SAMPLES_TO = 7, 40
 BUDGET_S = 0.4
 P99_NEEDS = 1000
+_NAMES = {  # of a plan's node: what is no expression
+    "Node Type", "Parent Relationship", "Subplan Name", "CTE Name", "Relation Name", "Index Name", "Schema", "Alias",
+    "Function Name", "Table Function Name", "Strategy", "Partial Mode", "Join Type", "Scan Direction", "Operation",
+    "Sort Method", "Sort Space Type", "Storage",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +141,7 @@ def _explain(db: Database, query: Query, binds: BindSet, timeout_s: float) -> _E
         plan=", ".join(dict.fromkeys(scan for p in plans for scan in access(p))),
         indexes=tuple(sorted({i for p in plans for i in _index_names(p)})),
         answer=" ".join(answers),
-        plans=tuple(plans),
+        plans=tuple(without_values(p) for p in plans),
     )
 
 
@@ -186,6 +192,19 @@ def access(plan: dict[str, Any]) -> list[str]:
     ['Seq Scan calls']
     """
     return list(dict.fromkeys(_scans(plan))) or [plan["Node Type"]]
+
+
+def without_values(plan: Any) -> Any:
+    """A plan without the constants in its conditions, for the server puts bind values there.
+
+    >>> without_values({"Node Type": "Seq Scan", "Relation Name": "t1", "Filter": "(phone = '555'::text)"})
+    {'Node Type': 'Seq Scan', 'Relation Name': 't1', 'Filter': '(phone = ?::text)'}
+    """
+    if isinstance(plan, dict):
+        return {k: v if k in _NAMES else without_values(v) for k, v in plan.items()}
+    if isinstance(plan, list):
+        return [without_values(v) for v in plan]
+    return without_literals(plan) if isinstance(plan, str) else plan
 
 
 def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

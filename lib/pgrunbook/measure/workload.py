@@ -5,16 +5,20 @@ Values may be personal data: they stay in the run's private folder; everywhere e
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from pgrunbook import errors
+from pgrunbook import errors, sqlfile
 from pgrunbook.db import Database
 from pgrunbook.evidence.redact import tag
 from pgrunbook.runbook import Query
+
+# every value as the server writes it in JSON: a timestamp in ISO format, a number in all its digits
+_AS_TEXT = """
+select (select pg_catalog.jsonb_object_agg(key, value) from pg_catalog.jsonb_each_text(pg_catalog.to_jsonb(sampled)))
+from ({query}) sampled
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +40,14 @@ def sample_binds(db: Database, query: Query, now: datetime, timeout_s: float) ->
     """Sample a query's bind values from the data. Raises `WrongUsage` where a sampling query does not fit."""
     if not query.parameters:
         return [BindSet("no parameters", {})]
+    if query.parameters == ("now",) and not query.binds:
+        return [BindSet("now", {"now": now.isoformat()})]
     sets = []
     for name, sql in query.binds.items():
         with db.transaction(read_only=True, statement_timeout=f"{int(timeout_s * 1000)}ms"):
-            rows = db.rows(f"select pg_catalog.to_jsonb(sampled) from ({sql.rstrip().rstrip(';')}) sampled")  # noqa: S608
+            rows = db.rows(_AS_TEXT.replace("{query}", sqlfile.split(sql)[0].sql))
         for number, (row,) in enumerate(rows, 1):
-            values = {p: _text(row.get(p)) for p in query.parameters if p in row}
+            values = {p: row[p] for p in query.parameters if p in row}
             if "now" in query.parameters:
                 values.setdefault("now", now.isoformat())
             missing = [p for p in query.parameters if p not in values]
@@ -57,10 +63,3 @@ def sample_binds(db: Database, query: Query, now: datetime, timeout_s: float) ->
             remedy="an empty database can't be measured: load data, or mend [binds]",
         )
     return sets
-
-
-def _text(value: Any) -> str | None:
-    """A JSON value as PostgreSQL reads it from an untyped literal."""
-    if value is None or isinstance(value, str):
-        return value
-    return json.dumps(value)

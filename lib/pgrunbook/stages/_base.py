@@ -12,6 +12,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -188,8 +189,6 @@ class Session:
             return
         self.halted = str(error) or type(error).__name__
         verdict = error.verdict if isinstance(error, errors.PgRunbookError) else "failed"
-        if isinstance(error, KeyboardInterrupt):
-            verdict = "aborted"
         remedy = error.remedy if isinstance(error, errors.PgRunbookError) else ""
         message = error.message if isinstance(error, errors.PgRunbookError) else self.halted
         self._finish(Verdict(verdict), error=message, remedy=remedy)
@@ -208,6 +207,8 @@ class Session:
         verdict = verdict_of(self.findings)
         if self.stage == "rollback":
             verdict = _OF_ROLLBACK.get(verdict, verdict)
+        if verdict is Verdict.ROLLED_BACK and not self.ledger.owns_anything(self.run_id):
+            shutil.rmtree(self.private)  # the run is closed: nobody needs its bind values any more
         result = self._finish(verdict)
         if verdict is Verdict.ROLLBACK_FAILED:
             raise errors.RollbackFailed(*_say_failed(self.stage, self.findings))
@@ -286,6 +287,10 @@ def part(
         started = time.monotonic()
         try:
             found = function(session, *args, **kwargs)
+        except KeyboardInterrupt:
+            error = errors.Aborted("interrupted by hand", remedy="run it again: what was done is kept")
+            session.halt(error)
+            raise error from None
         except BaseException as e:
             refusal = _lacking(session, e) if stage in _READ_ONLY or function.__name__ == "preflight" else None
             session.halt(refusal or e)
@@ -315,6 +320,14 @@ def new_run_id() -> str:
     return datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ-") + "".join(
         secrets.choice("abcdefghjkmnpqrstuvwxyz") for _ in range(4)
     )
+
+
+def check_run_id(run_id: str) -> None:
+    """Raise `WrongUsage` for a name that can't be a folder's; an empty one is none."""
+    if run_id and not _RUN_ID.fullmatch(run_id):
+        raise errors.WrongUsage(
+            f"run_id {run_id[:70]!r} can't name a folder", remedy="use letters, digits, dots, dashes"
+        )
 
 
 def run_folder(root: Path, parameters: Parameters, run_id: str) -> Path:
@@ -353,10 +366,7 @@ def open_session(stage: str, parameters: Parameters, *, root: Path | None = None
     root = root or runbook.project_root()
     target = db.parse_target(parameters.target)
     about = runbook.load(root, parameters.runbook)
-    if parameters.run_id and not _RUN_ID.fullmatch(parameters.run_id):
-        raise errors.WrongUsage(
-            f"run_id {parameters.run_id[:70]!r} can't name a folder", remedy="use letters, digits, dots, dashes"
-        )
+    check_run_id(parameters.run_id)
     if target.is_sandbox:
         rehearsal.ensure(about)
     run_id = parameters.run_id or _choose_run(parameters, stage, about, target)

@@ -59,6 +59,8 @@ def undo(session: Session) -> list[Done]:
                 done.append(one)
     except (errors.StatementFailed, errors.LostConnection) as e:
         raise errors.RollbackFailed(_left(session, e), remedy=_mend(session)) from None
+    except errors.RollbackFailed as e:
+        raise errors.RollbackFailed(_left(session, e), remedy=e.remedy) from None
     seconds = time.monotonic() - started
     limit = about.limits.rollback_s
     session.record(

@@ -1,0 +1,242 @@
+"""The command line as a pipeline sees it: exit status, JSON on stdout and nothing else there, what is left behind."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from conftest import REPOSITORY
+from fix_databases import Place
+from fix_project import Project
+
+PGRUNBOOK = str(pathlib.Path(sys.executable).parent / "pgrunbook")
+WORKLOAD = """\
+/*---
+title = "by a"
+[binds]
+common = "select 1 as a"
+---*/
+select id from t where a = :'a'::int order by id
+"""
+TOML = """
+[limits]
+wait_budget_s = 5
+[[checklist]]
+id = "ring"
+says = "Make a call"
+person = "Ring somebody."
+"""
+
+
+def pgrunbook(*words: str) -> subprocess.CompletedProcess[str]:
+    """The console script."""
+    return subprocess.run([PGRUNBOOK, *words], check=False, capture_output=True, text=True, timeout=240)
+
+
+def answer(*words: str, status: int = 0) -> dict:
+    """What a verb says as JSON, after a look at its exit status."""
+    done = pgrunbook(*words, "--json")
+    assert done.returncode == status, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture
+def small(project: Project, database: Place) -> Place:
+    """A table with some rows and the runbook `small`, which puts an index on it."""
+    database.run(
+        "create table t (id int primary key, a int)",
+        "insert into t select i, i % 50 from generate_series(1, 3000) i",
+        "analyze t",
+    )
+    project.runbook("small", "create index t_a on t (a);", TOML, {"workload/by_a.sql": WORKLOAD})
+    return database
+
+
+def test_demo__passes_with_the_keys_of_the_contract(tmp_path: pathlib.Path) -> None:
+    """All stages and the way back, on the sandbox, with evidence where it was asked for."""
+    found = answer("demo", "--scale", "0.02", "--evidence", str(tmp_path))
+    assert found.keys() == {"run_id", "runbook", "target", "verdict", "stages", "evidence"}
+    assert (found["runbook"], found["target"], found["verdict"]) == ("voip_v4", "sandbox", "passed")
+    assert [(s["name"], s["verdict"]) for s in found["stages"]] == [
+        ("baseline", "passed"), ("migrate", "passed"), ("verify", "passed"), ("checklist", "passed"),
+        ("rollback", "rolled_back"),
+    ]  # fmt: skip
+    for stage in found["stages"]:
+        assert stage.keys() == {"name", "verdict", "seconds", "notebook", "findings"}
+        assert (tmp_path / "voip_v4" / found["run_id"] / pathlib.Path(stage["notebook"]).name).is_file()
+        for check in stage["findings"]:
+            assert check.keys() == {"check", "object", "verdict", "claimed", "measured", "gates", "detail"}
+    kinds = [c for c in found["stages"][-1]["findings"] if c["check"] == "fingerprint"]
+    assert len(kinds) >= 5
+    assert all(c["measured"] == "equal" for c in kinds)
+    claims = {c["check"] for s in found["stages"] for c in s["findings"] if c["check"].startswith("claim: ")}
+    assert len(claims) >= 27
+    assert not (tmp_path / "voip_v4" / found["run_id"] / "private").exists()
+
+
+def test_plan__shows_written_and_safe_form_and_changes_nothing(small: Place) -> None:
+    """The keys of the contract; the same digest twice; the script says CONCURRENTLY."""
+    first, second = (answer("plan", "small", "--target", small.target) for _ in range(2))
+    assert first == second
+    assert re.fullmatch(r"[0-9a-f]{64}", first["digest"])
+    (step,) = first["steps"]
+    assert step.keys() >= {"kind", "object", "written", "safe", "lock", "state", "undo", "lint"}
+    assert (step["kind"], step["object"], step["state"]) == ("create_index", "public.t_a", "absent")
+    assert step["written"] == "create index t_a on t (a)"
+    assert "CONCURRENTLY" in step["safe"]
+    assert step["undo"] == "drop index concurrently public.t_a;"
+    script = pgrunbook("plan", "small", "--target", small.target, "--sql")
+    assert "CREATE INDEX CONCURRENTLY t_a ON public.t" in script.stdout
+    assert small.run("select to_regclass('t_a'), to_regnamespace('pgrunbook')") == [(None, None)]
+
+
+def test_plan_with_another_definition_under_the_name__ends_with_10(small: Place) -> None:
+    """Both definitions are shown."""
+    small.run("create index t_a on t (id)")
+    done = pgrunbook("plan", "small", "--target", small.target)
+    assert done.returncode == 10
+    assert "btree (id)" in done.stdout
+    assert "btree (a)" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("show", "nobody"), "no runbook 'nobody'"),
+        (("run", "small", "--target", "postgresql://me:hunter2@db/x"), "looks like a connection string"),
+        (("run", "small", "--target", "host=db password=hunter2"), "looks like a connection string"),
+        (("run", "small", "--target", "env:PGRB_NOT_THERE"), "PGRB_NOT_THERE is not set"),
+        (("run", "small", "--target", "no_such_service"), "no_such_service"),
+        (("run", "small", "--stages", "baseline,dance"), "no stage dance"),
+        (("run", "small", "--stages", "migrate,baseline"), "out of order"),
+        (("run", "small", "--run-id", "../../x"), "can't name a folder"),
+        (("demo", "small", "--scale", "minus"), "no number"),
+        (("rollback", "small", "--scope", "some"), "Invalid value"),
+        (("dance",), "No such command"),
+    ],
+)
+def test_wrong_usage__is_told_and_ends_with_2(project: Project, words: tuple[str, ...], said: str) -> None:
+    """One sentence; no secret repeated; nothing written."""
+    project.runbook("small", "create index t_a on t (a);")
+    done = pgrunbook(*words)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert said in done.stderr
+    assert "hunter2" not in done.stdout + done.stderr
+    assert not (project.root / "evidence").exists()
+
+
+def test_invalid_runbook__is_told_whole_as_json_too(project: Project) -> None:
+    """Every mistake, with file and line."""
+    project.runbook("broken", "create index on t (\n);\nvacuum t;", "colour = 1\n[limits]\nrollback_s = 'soon'\n")
+    found = answer("show", "broken", status=2)
+    assert found["verdict"] == "refused"
+    assert "runbooks/broken/runbook.toml:2: colour: unknown key" in found["error"]
+    assert "runbooks/broken/runbook.toml:4: limits.rollback_s" in found["error"]
+    assert "runbooks/broken/migrate.sql:2" in found["error"]
+
+
+def test_run_waits_for_a_signature_then_goes_on_and_is_rolled_back(small: Place) -> None:
+    """11 with the list, the same run with the signature 0, rollback 0, and a second rollback finds nothing."""
+    target = ("--target", small.target)
+    first = answer("run", "small", *target, status=11)
+    assert first["verdict"] == "pending"
+    waiting = [c for c in first["stages"][-1]["findings"] if c["verdict"] == "pending"]
+    assert [c["claimed"] for c in waiting] == ["Make a call"]
+    signed = json.dumps({"ring": {"name": "Ann Lee", "note": "rang twice"}})
+    second = answer("run", "small", *target, "--signed", signed)
+    assert second["run_id"] == first["run_id"]
+    assert [s["name"] for s in second["stages"]] == ["checklist"]
+    (run,) = answer("status", "small", *target)["runs"]
+    assert [(s["object"], s["status"], s["owned"]) for s in run["steps"]] == [("public.t_a", "applied", True)]
+    assert answer("rollback", "small", *target)["verdict"] == "rolled_back"
+    assert "nothing to undo" in answer("rollback", "small", *target, status=2)["error"]
+    assert small.run("select to_regclass('t_a')") == [(None,)]
+
+
+def test_run_that_fails__is_rolled_back_only_where_that_was_asked_for(project: Project, small: Place) -> None:
+    """10 leaves the index; 20 takes it away."""
+    assertion = '/*---\ntitle = "never true"\n---*/\nselect id from t limit 1;\n'
+    (project.root / "runbooks/small/checks").mkdir()
+    (project.root / "runbooks/small/checks/never.sql").write_text(assertion)
+    target = ("--target", small.target, "--stages", "baseline,migrate,verify")
+    failed = answer("run", "small", *target, status=10)
+    assert failed["stages"][-1]["verdict"] == "failed"
+    assert small.run("select to_regclass('t_a') is not null") == [(True,)]
+    assert answer("rollback", "small", "--target", small.target)["verdict"] == "rolled_back"
+    found = answer("run", "small", *target, "--on-failure", "rollback", status=20)
+    assert found["verdict"] == "rolled_back"
+    assert small.run("select to_regclass('t_a')") == [(None,)]
+
+
+def test_killed_kernel__is_aborted_and_the_next_run_takes_it_up(project: Project, small: Place) -> None:
+    """40 whatever papermill's metadata says; then the same run_id, and the end of a run without the kill."""
+    with small.session() as holder:
+        holder.execute("begin isolation level repeatable read")
+        holder.execute("select count(*) from t")  # the build waits for this snapshot
+        running = subprocess.Popen(
+            [PGRUNBOOK, "run", "small", "--target", small.target, "--json"], stdout=subprocess.PIPE
+        )
+        journal = _wait_for_event(project, '"change_started"')
+        for child in psutil.Process(running.pid).children():
+            if any("ipykernel" in word for word in child.cmdline()):
+                child.send_signal(signal.SIGKILL)
+        out, _ = running.communicate(timeout=60)
+        holder.execute("rollback")
+    assert running.returncode == 40, out
+    first = json.loads(out)
+    assert first["verdict"] == "aborted"
+    assert '"stage_finished", "stage": "migrate"' not in journal.read_text()
+    signed = json.dumps({"ring": {"name": "Ann Lee"}})
+    second = answer("run", "small", "--target", small.target, "--signed", signed)
+    assert second["run_id"] == first["run_id"]
+    assert [s["name"] for s in second["stages"]] == ["migrate", "verify", "checklist"]
+    assert small.run("select indisvalid from pg_index where indexrelid = 't_a'::regclass") == [(True,)]
+    assert answer("rollback", "small", "--target", small.target)["verdict"] == "rolled_back"
+
+
+def _wait_for_event(project: Project, text: str) -> pathlib.Path:
+    for _ in range(600):
+        for path in project.root.glob("evidence/small/*/journal.jsonl"):
+            if text in path.read_text():
+                return path
+        time.sleep(0.1)
+    raise AssertionError(f"no {text} in the journal")
+
+
+def test_ledger_sql__is_what_psql_takes(database: Place) -> None:
+    """The DDL runs as it is printed, for a role and a schema of one's own."""
+    database.run("create role ledger_user")
+    try:
+        text = pgrunbook("ledger", "sql", "--role", "ledger_user", "--schema", "Led ger").stdout
+        with database.session() as admin:
+            admin.execute(text.encode())
+        found = database.run("""select has_table_privilege('ledger_user', '"Led ger".step', 'insert')""")
+        assert found == [(True,)]
+    finally:
+        database.run('drop schema if exists "Led ger" cascade', "drop role ledger_user")
+
+
+def test_list_and_show__tell_of_every_runbook_in_the_repository() -> None:
+    """What there is, validated."""
+    names = [r["runbook"] for r in json.loads(pgrunbook("list", "--json").stdout)]
+    assert names == sorted(p.parent.name for p in REPOSITORY.glob("runbooks/*/runbook.toml"))
+    shown = answer("show", "voip_v4")
+    assert len(shown["changes"]) == 11
+    assert len(shown["checklist"]) == 7
+
+
+def test_sandbox_psql_and_load__reach_and_refuse() -> None:
+    """psql gets to the runbook's database with further arguments; load does not touch the sandbox."""
+    done = pgrunbook("sandbox", "psql", "voip_v4", "-X", "-A", "-t", "-c", "select count(*) > 0 from calls")
+    assert (done.returncode, done.stdout.strip()) == (0, "t")
+    refused = pgrunbook("sandbox", "load", "voip_v4", "--target", "sandbox")
+    assert refused.returncode == 2
+    assert "reset" in refused.stderr
