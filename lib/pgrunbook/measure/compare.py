@@ -96,7 +96,6 @@ def summarise(pairs: Sequence[Comparison]) -> list[QuerySummary]:
     for query in dict.fromkeys(p.query for p in pairs):
         own = [p for p in pairs if p.query == query]
         factors = [p.factor for p in own]
-        known = [p.same_answer for p in own if p.same_answer is not None]
         rows.append(
             QuerySummary(
                 query=query,
@@ -107,10 +106,17 @@ def summarise(pairs: Sequence[Comparison]) -> list[QuerySummary]:
                 fastest_factor=max(factors),
                 gone=_scans_only_in([p.plan_before for p in own], [p.plan_after for p in own]),
                 new=_scans_only_in([p.plan_after for p in own], [p.plan_before for p in own]),
-                same_answers=all(known) if known else None,
+                same_answers=_all_same([p.same_answer for p in own]),
             )
         )
     return rows
+
+
+def _all_same(answers: Sequence[bool | None]) -> bool | None:
+    """False where one differs, None where one is not known, True where all are the same."""
+    if False in answers:
+        return False
+    return None if None in answers else True
 
 
 def _scans_only_in(plans: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:
