@@ -25,11 +25,11 @@ from fix_faults import (
 from fix_project import Project
 from pgrunbook import errors, ledger, stages
 from pgrunbook.db import Database
-from pgrunbook.execute import Executor
+from pgrunbook.description import Limits
 from pgrunbook.lock import hold_lock
-from pgrunbook.runbook import Limits
 from pgrunbook.stages import StageResult
 from pgrunbook.stages import migrate as migrating
+from pgrunbook.watch import Watch
 
 INDEX = "create index t_a on t (a);"
 TWO = "create index t_a on t (a); alter table t add column c text;"
@@ -334,8 +334,8 @@ def test_lock_timeout__is_longer_than_the_deadlock_timeout(project: Project, dat
     database.run(f"alter database {database.name} set deadlock_timeout = '1700ms'")
     for given, expected in ((None, 2200), (900, 900)):
         limits = Limits(lock_timeout_ms=given)
-        with Executor("small", "r1", _opener(database), limits, {}, "pgrunbook", _Silent()) as executor:
-            assert executor.lock_timeout_ms == expected
+        with Watch(_opener(database), limits, {}, _Silent()) as watch:
+            assert watch.lock_timeout_ms == expected
 
 
 def _opener(database: Place) -> Callable[..., Database]:

@@ -13,15 +13,16 @@ import pytest
 
 from fix_databases import Place, made
 from fix_project import Project
-from pgrunbook import errors, runbook
+from pgrunbook import description, errors, runbook
 from pgrunbook.db import Database
+from pgrunbook.description import Claim
 from pgrunbook.findings import Verdict
 from pgrunbook.measure import claims, compare, sampling, workload
 from pgrunbook.measure.claims import Measured
 from pgrunbook.measure.compare import QuerySummary
 from pgrunbook.measure.sampling import Sample
 from pgrunbook.measure.workload import BindSet
-from pgrunbook.runbook import Claim, Query
+from pgrunbook.runbook import Query
 from pgrunbook.stages import baseline
 
 TABLE = [
@@ -404,7 +405,7 @@ def held(given: dict, against: Measured, stage: str = "") -> claims.Check:
 
 def test_every_metric__has_a_claim_that_holds_and_one_that_does_not() -> None:
     """The lists below are those of the runbook's model."""
-    metrics = set(runbook.Metric.__args__)
+    metrics = set(description.Metric.__args__)
     assert {c["metric"] for c, _ in HOLDING} == {c["metric"] for c, _ in BROKEN} == metrics == set(claims._METRICS)
 
 

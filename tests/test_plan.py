@@ -11,7 +11,7 @@ import pytest
 from conftest import REPOSITORY
 from fix_databases import Place, made
 from fix_project import Project
-from pgrunbook import errors, fingerprint, plan, rehearsal, runbook, sandbox
+from pgrunbook import description, errors, fingerprint, plan, rehearsal, runbook, sandbox
 from pgrunbook.changes import State
 from pgrunbook.db import Database
 from pgrunbook.plan import Plan
@@ -264,10 +264,10 @@ def test_a_server_too_old__is_refused(session: Database, monkeypatch: pytest.Mon
 
 def test_build_settings__follow_the_runbook_and_the_target() -> None:
     """A dead client's build is stopped on the sandbox, and elsewhere only where the runbook says so."""
-    build = runbook.Build()
+    build = description.Build()
     assert plan.build_settings(build, is_sandbox=True) == (("client_connection_check_interval", "1s"),)
     assert plan.build_settings(build, is_sandbox=False) == (("client_connection_check_interval", "0"),)
-    asked = runbook.Build(cancel_if_client_dies=True, parallel_workers=0, maintenance_work_mem="1GB")
+    asked = description.Build(cancel_if_client_dies=True, parallel_workers=0, maintenance_work_mem="1GB")
     assert plan.build_settings(asked, is_sandbox=False) == (
         ("maintenance_work_mem", "1GB"),
         ("max_parallel_maintenance_workers", "0"),

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from pgrunbook import errors, stages
-from pgrunbook.execute import Progress
 from pgrunbook.stages import STAGES, Session
+from pgrunbook.watch import Progress
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,7 +15,8 @@ from typing import Any
 from pgrunbook import errors
 from pgrunbook.changes import Change, Estimate, Observation, State, Statement, statements_text
 from pgrunbook.db import Database
-from pgrunbook.runbook import Build, Runbook
+from pgrunbook.description import Build
+from pgrunbook.runbook import Runbook
 from pgrunbook.sqlfile import quoted
 
 OLDEST_VERSION = 130000
@@ -196,6 +197,7 @@ def _digest(
                 "object": c.object,
                 "resolved": c.resolved_sql(),
                 "safe": [s.sql for s in c.apply(State.ABSENT)],
+                "undo": [s.sql for s in c.undo({})],
                 "options": c.options.model_dump(),
             }
             for c in resolved

@@ -8,13 +8,14 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, Literal, TypeVar
+from typing import Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from pgrunbook import changes, errors, sqlfile, tomlfile
 from pgrunbook.changes import Change, ObjectOptions, RawSql
 from pgrunbook.changes.raw_sql import unfit_for_replay
+from pgrunbook.description import CheckFront, ChecklistItem, Claim, Description, Frozen, Metric, QueryFront
 from pgrunbook.sqlfile import SqlFile, SqlFileError, SqlStatement
 
 BIND_CLASSES = ("common", "rare", "absent")
@@ -22,112 +23,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,39}")
 _UNDOES = "-- undoes:"
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Limits(_Frozen):
-    """Bounds of time and space; the unit is in the name."""
-
-    rollback_s: float = Field(300, gt=0)
-    wait_budget_s: float = Field(60, gt=0)
-    lock_timeout_ms: int | None = Field(None, gt=0)
-    lock_tries: int = Field(20, ge=1)
-    old_transaction_s: float = Field(300, gt=0)
-    query_timeout_s: float = Field(30, gt=0)
-    statement_timeout_s: float = Field(0, ge=0)
-    space_available_mb: float | None = Field(None, gt=0)
-
-
-class Build(_Frozen):
-    """Settings of the session that builds; None leaves the server's own."""
-
-    maintenance_work_mem: str | None = None
-    parallel_workers: int | None = Field(None, ge=0)
-    cancel_if_client_dies: bool | None = None
-    orphan: Literal["wait", "cancel"] = "wait"
-
-
-class Ledger(_Frozen):
-    """Where the ledger lives; `published` is the reason why a publication may replicate it."""
-
-    name: str = Field("pgrunbook", alias="schema", min_length=1)
-    published: str = ""
-
-
-Metric = Literal[
-    "query_ms_before",
-    "query_ms_after",
-    "speedup",
-    "index_mb",
-    "database_growth_percent",
-    "written_concurrently",
-    "repeatable",
-    "rows_unchanged",
-    "answers_unchanged",
-    "probes",
-    "rollback_seconds",
-]
-
-
-class Claim(_Frozen):
-    """One number or promise of the source document."""
-
-    id: str = Field(pattern=r"^[a-z0-9_]+$")
-    section: str = ""
-    says: str
-    metric: Metric | None = None
-    query: str = ""
-    checks: tuple[str, ...] = Field((), strict=False)
-    at_least: float | None = None
-    at_most: float | None = None
-    after: Literal["verify", "rollback"] = "verify"
-    gates: bool = False
-    not_measurable: str = ""
-
-
-class ChecklistItem(_Frozen):
-    """One item of the testing checklist: a probe answers for the database, a person for the rest."""
-
-    id: str = Field(pattern=r"^[a-z0-9_]+$")
-    says: str
-    probe: str = ""
-    faster: str = ""
-    person: str = ""
-
-
-class Description(_Frozen):
-    """What runbook.toml says."""
-
-    title: str = Field(min_length=1)
-    source: str = ""
-    description: str = ""
-    search_path: tuple[str, ...] = Field(("public",), strict=False, min_length=1)
-    live: bool = False
-    restart_note: str = ""
-    limits: Limits = Limits()
-    build: Build = Build()
-    ledger: Ledger = Ledger()
-    objects: dict[str, ObjectOptions] = {}
-    claims: tuple[Claim, ...] = Field((), strict=False)
-    checklist: tuple[ChecklistItem, ...] = Field((), strict=False)
-
-
-class _QueryFront(_Frozen):
-    title: str = Field(min_length=1)
-    order: str = ""
-    harmless: tuple[str, ...] = Field((), strict=False)
-    weight: float = Field(1, gt=0)
-    binds: dict[str, str] = {}
-
-
-class _CheckFront(_Frozen):
-    title: str = Field(min_length=1)
-    writes: bool = False
-    rival: str = ""
-
-
-F = TypeVar("F", bound=_Frozen)
+F = TypeVar("F", bound=Frozen)
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -369,7 +265,7 @@ class _Reader:
     def _queries(self) -> Iterator[Query]:
         for path in sorted((self._folder / "workload").glob("*.sql")):
             file = self._file(path, variables=True)
-            front = self._front(path, file, _QueryFront)
+            front = self._front(path, file, QueryFront)
             if file is None or front is None:
                 continue
             for statement in file.statements:
@@ -410,7 +306,7 @@ class _Reader:
     def _assertions(self) -> Iterator[Assertion]:
         for path in sorted((self._folder / "checks").glob("*.sql")):
             file = self._file(path)
-            front = self._front(path, file, _CheckFront)
+            front = self._front(path, file, CheckFront)
             if file is None or front is None:
                 continue
             if not front.writes:

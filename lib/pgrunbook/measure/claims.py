@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from pgrunbook.description import Claim
 from pgrunbook.findings import Check, Verdict
 from pgrunbook.measure.compare import QuerySummary
-from pgrunbook.runbook import Claim
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pgrunbook import errors
+from pgrunbook.description import ChecklistItem
 from pgrunbook.findings import Check, Verdict
 from pgrunbook.measure.compare import QuerySummary, compare, summarise
-from pgrunbook.runbook import ChecklistItem
 from pgrunbook.stages import _measuring
 from pgrunbook.stages._base import Parameters, Session, StageResult, part
 

@@ -38,7 +38,9 @@ def preflight(session: Session) -> list[Check]:
     """Everything that forbids the change, looked at before the first write."""
     _require_baseline(session)
     plan = session.plan()
-    checks = session.record(looking.check(session.runbook, plan, session.database, session.ledger))
+    checks = session.record(
+        [*looking.check(session.runbook, plan, session.database, session.ledger), *_schema_since_baseline(session)]
+    )
     session.event("preflight", checks=len(checks))
     failed = [c for c in checks if c.verdict is Verdict.FAILED and c.gates]
     if failed:
@@ -106,6 +108,33 @@ def way_back(session: Session) -> list[PlanRow]:
     """What a rollback of this run would do: only what this run owns."""
     owned = {r.position for r in session.ledger.steps(session.run_id) if r.open}
     return [row for row in reversed(plan_rows(session.plan())) if row.position in owned]
+
+
+def _schema_since_baseline(session: Session) -> list[Check]:
+    """Whether the schema is still the baseline's. A run under way has changed it itself, so it is not asked."""
+    ledger = session.ledger
+    if ledger.run(session.run_id) is not None:
+        return []
+    before = session.read_json("fingerprint.json")
+    found = fingerprint.take(session.database, ledger.schema)
+    changed = [kind for kind in {**before, **found} if before.get(kind) != found.get(kind)]
+    words: list[str] = []
+    if changed:
+        now = fingerprint.objects(session.database, ledger.schema)
+        words = fingerprint.differing(session.read_json("fingerprint_objects.json"), now)
+    return [
+        passed(
+            "schema",
+            session.identity.database,
+            not changed,
+            gates=False,
+            claimed="as at the baseline",
+            measured="; ".join(words[:5]) or ("differs" if changed else "as at the baseline"),
+            detail="somebody changed it since; a rollback brings back what is there now, and the baseline may be out of date"
+            if changed
+            else "",
+        )
+    ]
 
 
 def _require_baseline(session: Session) -> None:
