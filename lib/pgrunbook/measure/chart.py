@@ -9,11 +9,15 @@ from html import escape
 from pgrunbook.measure.compare import QuerySummary
 
 _BEFORE, _AFTER, _INK, _GRID = "#9aa5b1", "#1f6feb", "#24292f", "#d0d7de"
-_LEFT, _WIDTH, _RIGHT, _ROW, _BAR, _TOP = 190, 420, 170, 46, 15, 34
+_LEFT, _WIDTH, _RIGHT, _ROW, _BAR, _TOP = 190, 420, 190, 46, 15, 34
+_HALO = 'stroke="#fff" stroke-width="3" stroke-linejoin="round" paint-order="stroke"'
 
 
 def before_and_after(rows: Sequence[QuerySummary]) -> str:
-    """Median times in ms on a logarithmic axis, two bars a query, the factor behind the second; SVG."""
+    """Median times in ms on a logarithmic axis, two bars a query, behind the second one the factors; SVG.
+
+    The factors of a query's bind values may lie on both sides of 1 while the medians say one thing: both ends are told.
+    """
     values = [v for r in rows for v in (r.before_ms, r.after_ms) if v > 0] or [1.0]
     low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)) + 1e-9)
     decades = max(high - low, 1)
@@ -41,13 +45,19 @@ def before_and_after(rows: Sequence[QuerySummary]) -> str:
         parts.append(f'<text x="{_LEFT - 8}" y="{y + _BAR + 5}" text-anchor="end">{name}</text>')
         for offset, value, colour, label in (
             (0, row.before_ms, _BEFORE, f"{row.before_ms:,.2f} ms"),
-            (_BAR + 2, row.after_ms, _AFTER, f"{row.after_ms:,.2f} ms, {row.factor:,.1f}×"),
+            (_BAR + 2, row.after_ms, _AFTER, f"{row.after_ms:,.2f} ms, {_factors(row)}"),
         ):
             width = length(value)
             parts.append(f'<rect x="{_LEFT}" y="{y + offset}" width="{width:.1f}" height="{_BAR}" fill="{colour}"/>')
-            parts.append(f'<text x="{_LEFT + width + 5:.0f}" y="{y + offset + 12}">{label}</text>')
+            parts.append(f'<text x="{_LEFT + width + 5:.0f}" y="{y + offset + 12}" {_HALO}>{label}</text>')
     parts.append(
-        f'<text x="{_LEFT}" y="{bottom + 34}" fill="#57606a">median time, logarithmic; the factor is the median of '
-        "the factors by bind value</text></svg>"
+        f'<text x="{_LEFT}" y="{bottom + 34}" fill="#57606a">medians over the bind values, logarithmic; '
+        "×: how many times faster, by bind value</text></svg>"
     )
     return "".join(parts)
+
+
+def _factors(row: QuerySummary) -> str:
+    """The factors of the slowest and of the fastest gain, once where they read the same."""
+    ends = dict.fromkeys(f"{f:,.2f}" if f < 10 else f"{f:,.1f}" for f in (row.slowest_factor, row.fastest_factor))
+    return f"{' to '.join(ends)}×"

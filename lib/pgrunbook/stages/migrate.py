@@ -130,7 +130,7 @@ def _schema_since_baseline(session: Session) -> list[Check]:
             gates=False,
             claimed="as at the baseline",
             measured="; ".join(words[:5]) or ("differs" if changed else "as at the baseline"),
-            detail="somebody changed it since; a rollback brings back what is there now, and the baseline may be out of date"
+            detail="changed since: a rollback brings back what is there now; the baseline may be out of date"
             if changed
             else "",
         )
