@@ -33,6 +33,7 @@ _HEADINGS = {"position": "#", "waited": "waited s", "p95": "p95 ms", "p99": "p99
 _STYLE = """<style>
 table.pgrunbook { margin: 0 }
 table.pgrunbook :is(td, th) { vertical-align: top; max-width: 34em }
+table.pgrunbook td[style*="pre-wrap"] { min-width: 9em }
 table.pgrunbook.upright td { max-width: 64em }
 table.pgrunbook.upright th { padding-top: .9em }
 table.pgrunbook.upright td:first-child { padding-left: 2em; opacity: .7 }
