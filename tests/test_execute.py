@@ -173,7 +173,7 @@ def test_old_snapshot_past_the_budget__aborts_cleaned_up_and_can_be_resumed(proj
     assert f"pid {pid} (nightly report, postgres, for" in caught.value.message
     assert "limits.wait_budget_s" in caught.value.remedy
     assert not there(database, "t_a")
-    assert steps(database, run_id) == [("public.t_a", "started", True)]
+    assert steps(database, run_id) == [("public.t_a", "undone", True)]
     assert migrate(project, database, run_id) == {"public.t_a": "done"}
     rollback(project, database, run_id)
     assert not there(database, "t_a")
@@ -480,6 +480,30 @@ def test_raw_sql_that_is_irreversible__is_kept_and_listed_with_its_reason(projec
     assert not differs.gates
     assert "relation public.v: new" in differs.detail
     assert there(database, "v")
+
+
+def test_index_that_another_session_made_meanwhile__is_not_owned(project: Project, database: Place) -> None:
+    """Its uncommitted CREATE INDEX is not seen, ours fails on the name; a second run finds theirs and leaves it."""
+    run_id = begin(project, database, INDEX)
+    with database.session() as other:
+        other.execute("begin")
+        other.execute("create index t_a on t (a)")
+        threading.Timer(0.5, other.execute, ["commit"]).start()
+        with pytest.raises(errors.StatementFailed) as caught:
+            migrate(project, database, run_id)
+        assert caught.value.sqlstate == "42P07"
+    assert migrate(project, database, run_id) == {"public.t_a": "there before"}
+    rollback(project, database, run_id)
+    assert there(database, "t_a")
+
+
+def test_raw_sql__is_done_once_whatever_the_number_of_runs(project: Project, database: Place) -> None:
+    """It leaves no trace in the catalog; the ledger tells the second run that the first one did it."""
+    back = {"rollback.sql": "-- undoes: statement_1\nupdate other set x = x / 2;"}
+    for expected in ("done", "there before"):
+        run_id = begin(project, database, "update other set x = x * 2;", "live = true\n", back)
+        assert migrate(project, database, run_id) == {"statement_1": expected}
+    assert database.run("select x from other") == [(2,)]
 
 
 def test_irreversible_raw_sql_that_was_not_done__is_not_said_to_be_kept(project: Project, database: Place) -> None:

@@ -62,5 +62,12 @@ def test_wheel__ships_the_sql_files(tmp_path: Path) -> None:
     subprocess.run(["uv", "build", "--wheel", "-q", "-o", str(tmp_path)], cwd=REPOSITORY, check=True, timeout=120)
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
-    for path in (REPOSITORY / "lib/pgrunbook/catalog").glob("*.sql"):
-        assert f"pgrunbook/catalog/{path.name}" in names
+    for path in (p for p in (REPOSITORY / "lib").rglob("*") if p.suffix in (".py", ".sql")):
+        assert str(path.relative_to(REPOSITORY / "lib")) in names
+
+
+def test_no_source_file__is_hidden_by_an_ignore_rule() -> None:
+    """What is here is what a clone has."""
+    words = ["git", "ls-files", "-o", "-i", "--exclude-standard", "lib", "tests", "notebooks", "runbooks"]
+    found = subprocess.run(words, cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout.split()
+    assert [f for f in found if f.endswith((".py", ".sql", ".toml", ".ipynb"))] == []

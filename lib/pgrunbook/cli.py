@@ -244,6 +244,8 @@ def run(
     order = list(STAGES)
     if names != sorted(set(names), key=order.index):
         raise WrongUsage(f"stages out of order: {', '.join(names)}", remedy=f"the order is: {', '.join(order)}")
+    if signed and not signed.lstrip().startswith("{"):
+        signed = os.path.abspath(signed)  # noqa: PTH100  the notebook has another folder
     extra: dict[str, dict[str, Any]] = {
         "checklist": {"signed": signed, "production": production},
         "rollback": {"production": production},

@@ -75,7 +75,7 @@ def parse_target(name: str) -> Target:
         raise errors.BadTarget(
             "target looks like a connection string; it would be recorded in the notebook, so it is refused",
             remedy="put it into pg_service.conf and give the service's name, or into an environment variable "
-            "and give env:NAME",
+            "and give env:NAME; take it out of the parameters cell before you save the notebook",
         )
     if not _SERVICE_NAME.fullmatch(name):
         raise errors.BadTarget(
@@ -225,7 +225,7 @@ class Running:
     def _run(self) -> None:
         try:
             self._db.execute(self._statement)
-        except errors.PgRunbookError as e:
+        except BaseException as e:  # noqa: BLE001  raised again by result(), in the thread that asked
             self._error = e
 
     def wait(self, seconds: float) -> bool:
@@ -297,7 +297,7 @@ def _settle(db: Database, search_path: Sequence[str], read_only: bool, settings:
             [list(search_path)],
         )
     wanted |= settings
-    optional = [name for name in _SESSION_IF_KNOWN if name not in settings]
+    optional = list(_SESSION_IF_KNOWN)
     db.rows(
         "select pg_catalog.set_config(k, v, false) from unnest($1::text[], $2::text[]) w(k, v)"
         " where k <> all($3) or exists (select from pg_catalog.pg_settings where name = k)",

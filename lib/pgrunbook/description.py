@@ -24,6 +24,7 @@ class Limits(Frozen):
     lock_tries: int = Field(20, ge=1)
     old_transaction_s: float = Field(300, gt=0)
     query_timeout_s: float = Field(30, gt=0)
+    samples: int = Field(40, ge=1)
     statement_timeout_s: float = Field(0, ge=0)
     space_available_mb: float | None = Field(None, gt=0)
 

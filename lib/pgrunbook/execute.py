@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Literal
 
@@ -23,12 +23,11 @@ from pgrunbook.plan import Plan, Step
 from pgrunbook.watch import MEND, Observer, Seen, Subject, Watch
 
 _CLEAN_UP_S = 5.0
+_MADE_BY_ANOTHER = ("42P07", "42701")  # duplicate_table (an index too), duplicate_column
 _BUILDS_TRIED = 3
 _ORPHAN_POLL_S = 0.2
-_ACKNOWLEDGE = (
-    'acknowledge it with the parameter acknowledge_loss = "{}" (or acknowledge_loss = "reason" under [objects] in'
-    ' runbook.toml), or use scope = "indexes"'
-)
+_ACKNOWLEDGE = 'acknowledge it with the parameter acknowledge_loss = "{}", or use scope = "indexes"'
+_OUT_OF_SCOPE = "out of the asked scope (indexes)"
 
 Scope = Literal["", "indexes", "all"]
 
@@ -117,22 +116,33 @@ class Executor:
             )
         if seen.state is State.UNKNOWN and row and row.status == "applied":
             return done("done before")
+        if seen.state is State.UNKNOWN and step.seen.state is State.PRESENT:
+            return self._found_done(step, row, done)  # the ledger says that another run did it
         if seen.state is State.PRESENT:
             return self._found_done(step, row, done)
         self.ledger.start(self.run_id, self._row(step, "started", owned=True, captured=change.capture(self._work)))
         self._observer.event("change_started", position=step.position, object=step.object, state=seen.state.value)
         statements = change.apply(seen.state)
-        if all(s.transactional for s in statements):
-            self._in_transaction(step.position, step.object, statements, "applied")
-        else:
-            for statement in statements:
-                self._build(step, statement)
-            self.ledger.mark(self.run_id, step.position, "applied")
+        try:
+            if all(s.transactional for s in statements):
+                self._in_transaction(step.position, step.object, statements, "applied")
+            else:
+                for statement in statements:
+                    self._build(step, statement)
+                self.ledger.mark(self.run_id, step.position, "applied")
+        except errors.StatementFailed as e:
+            if e.sqlstate in _MADE_BY_ANOTHER and seen.state is not State.UNKNOWN:
+                row = self._row(step, "already", owned=False, captured={})
+                self.ledger.start(self.run_id, replace(row, detail="made by another session during the run"))
+                e.remedy = f"another session made it meanwhile, and it is not this run's; {MEND}"
+            raise
         return done("rebuilt" if seen.state is State.INVALID else "done")
 
     def _found_done(self, step: Step, row: StepRow | None, done: Callable[..., Done]) -> Done:
         """A change that needs no work: finished before a kill (ours), or there before the run (not ours)."""
-        if row is None:
+        outside = not all(s.transactional for s in step.change.apply(State.ABSENT))
+        if row is None or row.status == "undone" or (row.status == "started" and not outside):
+            # what is done in a transaction is marked in it: only a build outside of one can be done and not marked
             self.ledger.start(self.run_id, self._row(step, "already", owned=False, captured={}))
             return done("there before", "not this run's: a rollback leaves it")
         if row.status == "started":
@@ -192,6 +202,8 @@ class Executor:
                     reason=e.message,
                     remedy=f"{statement.sql}; or run it again",
                 )
+                return
+        self.ledger.mark(self.run_id, step.position, "undone", "its build failed and was cleared away")
 
     def _await_orphan(self, *, cancel: bool) -> None:
         """Make sure that no backend of a killed runner is still at its statement: wait until it is done, or cancel it.
@@ -215,12 +227,13 @@ class Executor:
                 if cancel:
                     self._watch.eyes.value("select pg_catalog.pg_cancel_backend($1)", [known])
                 seen = self._watch.look(known)
-                waited += _ORPHAN_POLL_S if seen.waiting else 0
+                waited += _ORPHAN_POLL_S if seen.waiting or seen.idle else 0
                 if waited > self._limits.wait_budget_s:
+                    what = "is idle and not gone" if seen.idle else f"waits for {seen.blockers or 'other sessions'}"
+                    end = "pg_terminate_backend" if seen.idle else "pg_cancel_backend"
                     raise errors.Aborted(
-                        f"the statement of a killed runner goes on in {orphan}, and waited {waited:.0f} s"
-                        f" for {seen.blockers or 'other sessions'}",
-                        remedy=f"end those it waits for, or it: select pg_cancel_backend({known}); then run it again",
+                        f"a session of another runner, {orphan}, {what} after {waited:.0f} s",
+                        remedy=f"end it: select {end}({known}); then run it again",
                     )
                 self._watch.tell(self._subject(0, self._runbook), seen, started)
             self._watch.between()
@@ -261,7 +274,7 @@ class Executor:
                     remedy="run it again when that build is done, or raise limits.wait_budget_s",
                 )
             self._watch.between()
-            seen = Seen("waiting for another build", True, 0, 0, names, wraparound=False)
+            seen = Seen("waiting for another build", True, False, 0, 0, names, wraparound=False)
             self._watch.tell(self._subject(step.position, step.object), seen, started)
             time.sleep(0.2)
 
@@ -273,18 +286,22 @@ class Executor:
         `acknowledged` are the objects (or labels) whose data may go.
         """
         self._await_orphan(cancel=True)
-        todo = [(row, self._again(row)) for row in reversed(self.ledger.steps(self.run_id)) if row.open]
+        rows = [r for r in self.ledger.steps(self.run_id) if r.open or (r.kept and scope == "all")]
+        todo = [(row, self._again(row)) for row in reversed(rows)]
         self._count = len(todo)
         self._refuse_loss(todo, scope, acknowledged)
         self.ledger.mark_run(self.run_id, "rolling_back")
+        left = False
         for row, change in todo:
             self._watch.between()
             kept = self._kept(row, change, scope)
             guarded = not self._acknowledged(row, change, acknowledged)
             done = self._keep(row, kept) if kept else self._undo_one(row, change, guarded=guarded)
+            left |= done.outcome == "left"
             self._observer.event("undo_done", **_as_dict(done))
             yield done
-        self.ledger.mark_run(self.run_id, "rolled_back")
+        if not left:
+            self.ledger.mark_run(self.run_id, "rolled_back")
 
     @staticmethod
     def _again(row: StepRow) -> Change:
@@ -296,7 +313,7 @@ class Executor:
         if scope != "all" and change.options.on_rollback == "keep":
             return "kept on purpose (on_rollback = keep)"
         if scope == "indexes" and not change.is_index:
-            return "out of the asked scope (indexes)"
+            return _OUT_OF_SCOPE
         if row.status == "applied" and not change.undo(row.captured):
             return f"can't be undone: {change.options.irreversible}"
         return ""
@@ -335,6 +352,8 @@ class Executor:
             )
 
     def _keep(self, row: StepRow, reason: str) -> Done:
+        if reason != _OUT_OF_SCOPE:
+            self.ledger.mark(self.run_id, row.position, "kept", reason)
         return Done(row.position, row.kind, row.object, "kept", 0.0, 0.0, reason)
 
     def _undo_one(self, row: StepRow, change: Change, *, guarded: bool) -> Done:

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from pgrunbook import db, errors, runbook, stages
 from pgrunbook.evidence import journal
 from pgrunbook.findings import EXIT_STATUS, Verdict, gravest
+from pgrunbook.ledger import Ledger
 from pgrunbook.lock import hold_lock, whole_run
 from pgrunbook.stages import STAGES
 from pgrunbook.stages._base import Parameters, new_run_id, run_folder
@@ -108,7 +109,8 @@ def run(
             db.connect(target, database=about.name, application_name=f"pgrunbook {about.name} whole run")
         )
         hold_lock(guard, whole_run(about.name))
-        run_id, skip = _take_up(root, common, names, fresh=fresh)
+        states = {r.run_id: r.status for r in Ledger(guard, about.about.ledger.name).runs(about.name)}
+        run_id, skip = _take_up(root, common, names, states, fresh=fresh)
         _refuse_second_half(guard, about, run_id)
         common = common.model_copy(update={"run_id": run_id})
         if skip:
@@ -126,6 +128,8 @@ def run(
                 verdict = Verdict.ROLLED_BACK if undone else Verdict.ROLLBACK_FAILED
         elif verdict is Verdict.ROLLED_BACK:
             verdict = Verdict.PASSED if "migrate" in names else verdict
+        if verdict is Verdict.PASSED and "migrate" in names and "rollback" not in names:
+            verdict = _still_applied(guard, about, run_id)
     evidence = os.path.relpath(run_folder(root, common, run_id), root)
     return RunOutcome(run_id, about.name, target.name, verdict, tuple(outcomes), evidence)
 
@@ -137,19 +141,29 @@ def rollback(common: Parameters, screen: Screen, extra: dict[str, Any]) -> RunOu
     root = runbook.project_root()
     about = runbook.load(root, common.runbook)
     target = db.parse_target(common.target)
-    run_id = common.run_id or newest_owner(about, target)
+    run_id = common.run_id or newest_owner(about, target, kept=extra.get("scope") == "all")
     common = common.model_copy(update={"run_id": run_id})
-    outcome = _stage(root, "rollback", common, extra, screen)
+    with db.connect(target, database=about.name, application_name=f"pgrunbook {about.name} rollback") as guard:
+        hold_lock(guard, whole_run(about.name))
+        outcome = _stage(root, "rollback", common, extra, screen)
     evidence = os.path.relpath(run_folder(root, common, run_id), root)
     return RunOutcome(run_id, about.name, target.name, outcome.verdict, (outcome,), evidence)
 
 
-def _take_up(root: Path, common: Parameters, names: Sequence[str], *, fresh: bool) -> tuple[str, list[str]]:
+def _take_up(
+    root: Path, common: Parameters, names: Sequence[str], states: Mapping[str, str], *, fresh: bool
+) -> tuple[str, list[str]]:
     """The run to go on with and its stages that passed; a new run where the newest one is finished.
 
-    A run is unfinished while migrate has begun or a stage was cut off, and not all asked stages have passed.
+    A run is unfinished while its changes are not all done, a stage was cut off or waits, or stages are left to run.
+    `states` is what the ledger says of each run: a journal alone is not believed, the database may be another by now.
     """
     if common.run_id:
+        if "baseline" not in names and not run_folder(root, common, common.run_id).exists() and names != ["rollback"]:
+            raise errors.MissingForerunner(
+                f"run {common.run_id} of {common.runbook} has no folder in {common.evidence_dir}/",
+                remedy="bring it back, or begin a new run with the stage baseline",
+            )
         done = stages.verdicts(root, common, common.run_id)
         return common.run_id, _passed_prefix(names, done)
     newest = None if fresh else next(iter(stages.runs(root, common)), None)
@@ -157,8 +171,9 @@ def _take_up(root: Path, common: Parameters, names: Sequence[str], *, fresh: boo
         done = stages.verdicts(root, common, newest)
         cut_off = any(v in ("aborted", "pending") for v in done.values())
         between = done.get("migrate") == "passed" and any(n not in done for n in names)
-        rolled_back = "rolled_back" in done.values()
-        if (cut_off or between) and not rolled_back and "failed" not in done.values():
+        gone = done.get("migrate") == "passed" and states.get(newest) != "applied"
+        open_ended = (cut_off or between) and "failed" not in done.values()
+        if states.get(newest) == "running" or (open_ended and not gone and "rolled_back" not in done.values()):
             return newest, _passed_prefix(names, done)
     if "baseline" not in names:
         if newest:
@@ -182,20 +197,22 @@ def _passed_prefix(names: Sequence[str], done: dict[str, str]) -> list[str]:
 
 def _refuse_second_half(guard: db.Database, about: runbook.Runbook, run_id: str) -> None:
     """A run that was cut off elsewhere, or whose folder is gone, has to be dealt with before another one begins."""
-    from pgrunbook.ledger import Ledger
-
     for row in Ledger(guard, about.about.ledger.name).runs(about.name):
         if row.status in ("running", "rolling_back") and row.run_id != run_id:
+            that = f"{about.name} --target {guard.target.name} --run-id {row.run_id}"
             raise errors.MissingForerunner(
                 f"run {row.run_id} of {about.name} was cut off on {guard.target.name} and has to be ended first",
-                remedy=f"pgrunbook rollback {about.name} --target {guard.target.name} --run-id {row.run_id}, "
-                f"or bring its folder back and: pgrunbook run {about.name} --run-id {row.run_id}",
+                remedy=f"pgrunbook rollback {that}; or bring its folder back, and: pgrunbook run {that}",
             )
 
 
-def _owns_anything(guard: db.Database, about: runbook.Runbook, run_id: str) -> bool:
-    from pgrunbook.ledger import Ledger
+def _still_applied(guard: db.Database, about: runbook.Runbook, run_id: str) -> Verdict:
+    """Passed only if the ledger agrees at the end: a notebook by hand may have rolled the run back meanwhile."""
+    row = Ledger(guard, about.about.ledger.name).run(run_id)
+    return Verdict.PASSED if row and row.status == "applied" else Verdict.FAILED
 
+
+def _owns_anything(guard: db.Database, about: runbook.Runbook, run_id: str) -> bool:
     ledger = Ledger(guard, about.about.ledger.name)
     return ledger.exists() and ledger.owns_anything(run_id)
 
@@ -224,7 +241,7 @@ def _stage(root: Path, name: str, common: Parameters, extra: dict[str, Any], scr
                 progress_bar=False,
                 log_output=False,
                 kernel_name="python3",
-                extra_arguments=["--IPKernelApp.log_level=ERROR"],
+                extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
             )
         except PapermillExecutionError as e:
             kind = getattr(errors, e.ename, None)

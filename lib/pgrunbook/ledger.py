@@ -47,6 +47,11 @@ class StepRow:
     finished_at: Any
 
     @property
+    def kept(self) -> bool:
+        """Whether a rollback left it on purpose; one with scope "all" still takes it back."""
+        return self.owned and self.status == "kept"
+
+    @property
     def open(self) -> bool:
         """Whether a rollback has something to undo here."""
         return self.owned and self.status in ("started", "applied")
@@ -173,9 +178,21 @@ class Ledger:
         query = _STEP.replace("{schema}", self._name)
         return [StepRow(**row) for row in self._db.dicts(query, [run_id])]
 
-    def owns_anything(self, run_id: str) -> bool:
-        """Whether a rollback of this run has anything to do."""
-        return any(s.open for s in self.steps(run_id))
+    def owns_anything(self, run_id: str, *, kept: bool = False) -> bool:
+        """Whether a rollback of this run has anything to do; `kept`: also where it is asked for what was kept."""
+        return any(s.open or (kept and s.kept) for s in self.steps(run_id))
+
+    def run_that_applied(self, runbook: str, resolved_sql: str) -> str:
+        """The run of a runbook that did a statement which leaves no trace in the catalog; empty for none."""
+        if not self.exists():
+            return ""
+        found = self._db.value(
+            f"select r.run_id from {self._name}.step s join {self._name}.run r using (run_id)"  # noqa: S608
+            " where r.runbook = $1 and s.resolved_sql = $2 and s.status = 'applied' and s.kind = 'raw_sql'"
+            " order by r.started_at desc limit 1",
+            [runbook, resolved_sql],
+        )
+        return str(found or "")
 
     def start(self, run_id: str, step: StepRow) -> None:
         """Record a change that begins (or that was found done: status "already"); again on a resumed run."""
@@ -183,7 +200,7 @@ class Ledger:
             f"insert into {self._name}.step as s (run_id, position, kind, object, relation, resolved_sql, options,"  # noqa: S608
             " status, owned, captured, detail) values ($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10::jsonb, $11)"
             " on conflict (run_id, position) do update set status = excluded.status, detail = excluded.detail,"
-            " owned = s.owned or excluded.owned",
+            " owned = excluded.owned",
             [
                 run_id, step.position, step.kind, step.object, step.relation, step.resolved_sql,
                 json.dumps(step.options), step.status, step.owned, json.dumps(step.captured), step.detail,

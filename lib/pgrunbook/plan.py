@@ -16,6 +16,7 @@ from pgrunbook import errors
 from pgrunbook.changes import Change, Estimate, Observation, State, Statement, statements_text
 from pgrunbook.db import Database
 from pgrunbook.description import Build
+from pgrunbook.ledger import Ledger
 from pgrunbook.runbook import Runbook
 from pgrunbook.sqlfile import quoted
 
@@ -146,9 +147,12 @@ def make(runbook: Runbook, db: Database) -> Plan:
     resolved = [change.resolve(db) for change in runbook.changes]
     _refuse_twice(resolved)
     settings = build_settings(runbook.about.build, is_sandbox=db.target.is_sandbox)
+    ledger = Ledger(db, runbook.about.ledger.name)
     steps = []
     for position, change in enumerate(resolved, 1):
         seen = change.state(db)
+        if seen.state is State.UNKNOWN and (run := ledger.run_that_applied(runbook.name, change.resolved_sql())):
+            seen = Observation(State.PRESENT, f"done by run {run}, says the ledger")
         steps.append(
             Step(
                 position=position,
@@ -210,13 +214,17 @@ def _digest(
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
+def _known(setting: str, version: int) -> bool:
+    return setting != "client_connection_check_interval" or version >= 140000
+
+
 def script(plan: Plan, lock_timeout_ms: int) -> str:
     """The exact statements, for reading or for psql (which must not be in a transaction)."""
     lines = [
         f"-- runbook {plan.runbook}, target {plan.target}, plan {plan.digest[:16]}",
         "\\set ON_ERROR_STOP on",
         "set search_path = " + ", ".join(quoted(s) for s in plan.search_path) + ";",
-        *(f"set {name} = '{value}';" for name, value in plan.settings),
+        *(f"set {name} = '{value}';" for name, value in plan.settings if _known(name, plan.identity.version)),
     ]
     for step in plan.steps:
         lines.append(f"\n-- {step.position}. {step.kind} {step.object}: {step.seen.state}")

@@ -96,6 +96,9 @@ def _troubles(console: Console, stage: StageOutcome) -> None:
             console.print(f"  remedy: {stage.remedy}", soft_wrap=True)
         return
     for check in stage.findings:
+        if check["gates"] and check["verdict"] == "not_measurable":
+            line = f"{stage.name}: not measured: {check['claimed']}: {check['detail']}"
+            console.print(Text(line, style="dim"), soft_wrap=True)
         if check["gates"] and check["verdict"] in ("failed", "pending"):
             line = f"{stage.name}: {check['check']}: {check['claimed']}: {check['measured']} {check['detail']}"
             console.print(Text(line, style=_STYLE[check["verdict"]]), soft_wrap=True)
@@ -123,7 +126,7 @@ def _before_and_after(
     if not all(f.exists() for f in files):
         return
     before, after = ([Sample.from_json(row) for row in json.loads(f.read_text(encoding="utf-8"))] for f in files)
-    console.print("\nBefore and after: medians over common, rare and absent values\n", style="bold")
+    console.print("\nBefore and after: means over common, rare and absent values\n", style="bold")
     console.print(f"{'query':<24}{'before':>12}{'after':>12}{'factor':>9}   answers", style="dim")
     for row in summarise(compare(before, after)):
         style = "green" if row.factor >= 1.2 else "red" if row.factor < 0.8 else ""
@@ -131,7 +134,8 @@ def _before_and_after(
         console.print(
             Text.assemble(
                 (f"{row.query:<24}", "bold"),
-                f"{row.before_ms:>9,.2f} ms{row.after_ms:>9,.2f} ms",
+                f"{'> ' if row.censored_before else ''}{row.before_ms:,.2f} ms".rjust(12),
+                f"{'> ' if row.censored_after else ''}{row.after_ms:,.2f} ms".rjust(12),
                 (f"{row.factor:>8,.1f}×", style),
                 f"   {answers}",
             )

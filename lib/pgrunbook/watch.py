@@ -67,6 +67,7 @@ class Seen:
 
     phase: str
     waiting: bool
+    idle: bool
     done: int
     total: int
     blockers: str
@@ -244,7 +245,7 @@ class Watch:
             except errors.BadTarget:
                 raise lost from None
             seen = self.eyes.one("watch", Seen, pid=pid)
-        return seen or Seen("ending", False, 0, 0, "", wraparound=False)
+        return seen or Seen("ending", False, False, 0, 0, "", wraparound=False)
 
     def _cancel(self, running: Running) -> None:
         while not running.wait(0.5):

@@ -4,7 +4,7 @@ select
   greatest(c.reltuples, 0)::int8 as estimated_rows,
   pg_catalog.pg_table_size(c.oid) as table_bytes,
   pg_catalog.pg_indexes_size(c.oid) as index_bytes,
-  coalesce(pg_catalog.to_char(greatest(s.last_analyze, s.last_autoanalyze) at time zone 'UTC', 'YYYY-MM-DD HH24:MI'), 'not since statistics count') as analyzed,
+  coalesce(pg_catalog.to_char(greatest(s.last_analyze, s.last_autoanalyze) at time zone 'UTC', 'YYYY-MM-DD HH24:MI'), 'before the statistics began') as analyzed,
   coalesce(s.n_mod_since_analyze, 0) as changed_since,
   -- before 14 an unknown row count is 0, from then on -1
   (c.relkind <> 'p' and c.relpages > 0 and c.reltuples <= 0) as never_analyzed

@@ -1,7 +1,8 @@
 -- How a statement of another session gets on: progress where the server tells, and who stands in its way.
 -- pg_blocking_pids stops the whole lock manager for a moment, so it is asked only of a session that waits for a lock.
 with seen as materialized (
-  select a.pid, coalesce(a.wait_event_type = 'Lock', false) as waiting, p.phase,
+  select a.pid, coalesce(a.wait_event_type = 'Lock', false) as waiting,
+    coalesce(a.state like 'idle%%', false) as idle, p.phase,
     p.tuples_done, p.tuples_total, p.blocks_done, p.blocks_total
   from pg_catalog.pg_stat_get_activity(%(pid)s) a
   left join pg_catalog.pg_stat_progress_create_index p on p.pid = a.pid
@@ -25,6 +26,7 @@ told as materialized (
 select
   coalesce(seen.phase, case when seen.waiting then 'waiting for a lock' else 'working' end) as phase,
   seen.waiting,
+  seen.idle,
   case when seen.phase like '%%loading tuples%%' then seen.tuples_done else coalesce(seen.blocks_done, 0) end as done,
   case when seen.phase like '%%loading tuples%%' then seen.tuples_total else coalesce(seen.blocks_total, 0) end as total,
   coalesce(told.blockers, '') as blockers,

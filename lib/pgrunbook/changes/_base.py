@@ -27,17 +27,6 @@ class LockMode(StrEnum):
     ACCESS_EXCLUSIVE = "ACCESS EXCLUSIVE"
     UNKNOWN = "unknown, at worst ACCESS EXCLUSIVE"
 
-    @property
-    def blocks(self) -> str:
-        """What the lock keeps others from doing."""
-        return {
-            LockMode.ACCESS_SHARE: "nothing",
-            LockMode.SHARE_UPDATE_EXCLUSIVE: "no reads, no writes",
-            LockMode.SHARE: "writes",
-            LockMode.ACCESS_EXCLUSIVE: "reads and writes",
-            LockMode.UNKNOWN: "unknown",
-        }[self]
-
 
 class State(StrEnum):
     """What the catalog says of a change's object; "present" means valid and of the planned definition."""

@@ -51,7 +51,7 @@ def before_and_after(rows: Sequence[QuerySummary]) -> str:
             parts.append(f'<rect x="{_LEFT}" y="{y + offset}" width="{width:.1f}" height="{_BAR}" fill="{colour}"/>')
             parts.append(f'<text x="{_LEFT + width + 5:.0f}" y="{y + offset + 12}" {_HALO}>{label}</text>')
     parts.append(
-        f'<text x="{_LEFT}" y="{bottom + 34}" fill="#57606a">medians over the bind values, logarithmic; '
+        f'<text x="{_LEFT}" y="{bottom + 34}" fill="#57606a">geometric means over the bind values, logarithmic; '
         "×: how many times faster, by bind value</text></svg>"
     )
     return "".join(parts)

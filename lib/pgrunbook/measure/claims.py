@@ -22,6 +22,7 @@ class Measured:
     indexes_written: int = 0
     indexes_written_concurrently: int = 0
     changes_left: int | None = None
+    fail_again: Sequence[str] | None = None
     rows_lost: int | None = None
     rows_detail: str = ""
     probes: Mapping[str, Verdict] | None = None
@@ -38,7 +39,11 @@ class _Value:
     detail: str = ""
 
 
-_MEDIAN = "median over the bind values"
+_MEDIAN = "geometric mean of the medians by bind value"
+_UNITS = {
+    "query_ms_before": " ms", "query_ms_after": " ms", "speedup": "×", "index_mb": " MB",
+    "database_growth_percent": " %", "written_concurrently": " %", "repeatable": "", "rollback_seconds": " s",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,7 @@ def _hold(claim: Claim, measured: Measured, stage: str) -> Check:
         claim.at_most is None or value.number <= claim.at_most
     )
     asked = " and ".join(
-        f"{word} {bound:g}"
+        f"{word} {bound:g}{_UNITS[str(claim.metric)]}"
         for word, bound in (("at least", claim.at_least), ("at most", claim.at_most))
         if bound is not None
     )
@@ -98,21 +103,28 @@ def _before(claim: Claim, m: Measured) -> _Value | None:
     found = m.queries.get(claim.query)
     if found is None or math.isnan(found.before_ms):
         return None
-    return _Value(f"{found.before_ms:.2f} ms", found.before_ms, detail=_MEDIAN)
+    return _time(found.before_ms, censored=found.censored_before)
 
 
 def _after(claim: Claim, m: Measured) -> _Value | None:
     found = m.queries.get(claim.query)
     if found is None or math.isnan(found.after_ms):
         return None
-    return _Value(f"{found.after_ms:.2f} ms", found.after_ms, detail=_MEDIAN)
+    return _time(found.after_ms, censored=found.censored_after)
+
+
+def _time(ms: float, *, censored: bool) -> _Value:
+    """A median; one over the query's limit is longer than any bound that a claim could set."""
+    return _Value(f"{'> ' if censored else ''}{ms:.2f} ms", math.inf if censored else ms, detail=_MEDIAN)
 
 
 def _speedup(claim: Claim, m: Measured) -> _Value | None:
     found = m.queries.get(claim.query)
     if found is None or math.isnan(found.factor):
         return None
-    spread = f"{_MEDIAN}, from {found.slowest_factor:.2g}× to {found.fastest_factor:.3g}×"
+    if found.censored_after and not found.censored_before:
+        return _Value("slower, over the time limit", 0.0, detail=_MEDIAN)
+    spread = f"{_MEDIAN}, from {found.slowest_factor:.2f}× to {found.fastest_factor:.2f}×"
     return _Value(f"{found.factor:.3g}×", found.factor, detail=spread)
 
 
@@ -134,12 +146,18 @@ def _concurrently(_: Claim, m: Measured) -> _Value | None:
     return _Value(
         f"{m.indexes_written_concurrently} of {m.indexes_written} as written",
         percent,
-        detail="percent; the plan builds them concurrently wherever the runbook does not say otherwise",
+        detail="the plan builds them concurrently wherever the runbook does not say otherwise",
     )
 
 
 def _repeatable(_: Claim, m: Measured) -> _Value | None:
-    return None if m.changes_left is None else _Value(f"{m.changes_left} changes left in a second plan", m.changes_left)
+    if m.changes_left is None:
+        return None
+    text = f"{m.changes_left} changes left in a second plan"
+    if m.fail_again is None:
+        return _Value(text, m.changes_left, detail="the statements as written were not run again on this target")
+    text += f"; {len(m.fail_again)} of the statements as written fail when run again"
+    return _Value(text, m.changes_left + len(m.fail_again), detail="; ".join(m.fail_again[:3]))
 
 
 def _rows(_: Claim, m: Measured) -> _Value | None:

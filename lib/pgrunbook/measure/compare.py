@@ -74,8 +74,11 @@ def shown_ms(sample: Sample) -> str:
 
 @dataclass(frozen=True, slots=True)
 class QuerySummary:
-    """A query over all its bind sets: the medians of the medians, and of the factors.
+    """A query over all its bind sets: the geometric means of the medians, and of the factors.
 
+    With the geometric mean the factor of the times told is the mean of the factors, so the row can't contradict itself.
+
+    Where a time is `censored` a query went over its limit: its median is at least what is told here.
     `gone` and `new` are the scans of the plans that only were before, or only are after, over all bind sets.
     """
 
@@ -87,6 +90,8 @@ class QuerySummary:
     fastest_factor: float
     gone: tuple[str, ...]
     new: tuple[str, ...]
+    censored_before: bool
+    censored_after: bool
     same_answers: bool | None
 
 
@@ -99,17 +104,28 @@ def summarise(pairs: Sequence[Comparison]) -> list[QuerySummary]:
         rows.append(
             QuerySummary(
                 query=query,
-                before_ms=statistics.median(p.before_ms for p in own),
-                after_ms=statistics.median(p.after_ms for p in own),
-                factor=statistics.median(factors),
+                before_ms=_mean([p.before_ms for p in own]),
+                after_ms=_mean([p.after_ms for p in own]),
+                factor=_mean(factors),
                 slowest_factor=min(factors),
                 fastest_factor=max(factors),
                 gone=_scans_only_in([p.plan_before for p in own], [p.plan_after for p in own]),
                 new=_scans_only_in([p.plan_after for p in own], [p.plan_before for p in own]),
+                censored_before=any(p.before.startswith(">") for p in own),
+                censored_after=any(p.after.startswith(">") for p in own),
                 same_answers=_all_same([p.same_answer for p in own]),
             )
         )
     return rows
+
+
+def _mean(values: Sequence[float]) -> float:
+    """The geometric mean; NaN where nothing was timed.
+
+    >>> round(_mean([1.0, 100.0]), 6)
+    10.0
+    """
+    return math.nan if any(math.isnan(v) or v <= 0 for v in values) else statistics.geometric_mean(values)
 
 
 def _all_same(answers: Sequence[bool | None]) -> bool | None:

@@ -78,17 +78,22 @@ def measure(
     timeout_s: float,
     tell: Callable[[str], None] = lambda _: None,
     *,
-    timed: bool = True,
+    samples: int = 40,
 ) -> list[Sample]:
-    """Measure one query over its bind sets: one explained run each, then (`timed`) timed runs in turn."""
+    """Measure one query over its bind sets: one explained run each, then timed runs in turn, up to `samples` each.
+
+    Up to 40 of them are taken as long as a bind set's share of time lasts; more are asked for, and are taken.
+    """
     explained = []
     for number, one in enumerate(binds, 1):
         tell(f"{query.name}: plan and answer, bind set {number} of {len(binds)}")
         explained.append(_explain(db, query, one, timeout_s))
     times: dict[str, list[float]] = {}
-    if timed:
+    if samples:
         tell(f"{query.name}: timed runs over {len(binds)} bind sets")
-        times = _timed(db, query, [b for b, e in zip(binds, explained, strict=True) if not e.censored], timeout_s)
+        times = _timed(
+            db, query, [b for b, e in zip(binds, explained, strict=True) if not e.censored], timeout_s, samples
+        )
     return [
         Sample(
             query=query.name,
@@ -160,11 +165,13 @@ def _answer(db: Database, statement: SqlStatement, values: Sequence[Any], order:
     return count, digest
 
 
-def _timed(db: Database, query: Query, binds: Sequence[BindSet], timeout_s: float) -> dict[str, list[float]]:
+def _timed(
+    db: Database, query: Query, binds: Sequence[BindSet], timeout_s: float, samples: int
+) -> dict[str, list[float]]:
     times: dict[str, list[float]] = {b.label: [] for b in binds}
     end = time.perf_counter() + BUDGET_S * len(binds)
-    for round_number in range(SAMPLES_TO):
-        if round_number >= SAMPLES_FROM and time.perf_counter() > end:
+    for round_number in range(samples):
+        if round_number >= SAMPLES_FROM and samples <= SAMPLES_TO and time.perf_counter() > end:
             break
         for one in binds:  # in turn, so that a busy moment of the machine does not hit one of them alone
             try:

@@ -9,6 +9,7 @@ from pathlib import Path
 from pgrunbook import db, errors, runbook
 from pgrunbook.stages import baseline, checklist, migrate, rollback, verify
 from pgrunbook.stages._base import Parameters, Session, StageResult, open_session, runs, verdicts
+from pgrunbook.watch import Progress
 
 __all__ = ["FORWARD", "STAGES", "Parameters", "Session", "Stage", "StageResult", "open_stage", "runs", "verdicts"]
 
@@ -47,12 +48,12 @@ def open_stage(name: str, parameters: Parameters, *, tell: Callable[[str], None]
     sandboxed = db.parse_target(parameters.target).is_sandbox
     if name == "rollback":
         try:
-            return open_session(name, parameters, root=root)
+            return open_session(name, parameters, root=root, tell=tell)
         except errors.MissingForerunner:
             if parameters.run_id or not sandboxed:
                 raise
         run_id = _run_missing(root, parameters, ("baseline", "migrate"), "", tell)
-        return open_session(name, parameters.model_copy(update={"run_id": run_id}), root=root)
+        return open_session(name, parameters.model_copy(update={"run_id": run_id}), root=root, tell=tell)
     run_id = parameters.run_id or ("" if name == "baseline" else _under_way(root, parameters))
     missing = [s for s in stage.forerunners if verdicts(root, parameters, run_id).get(s) not in _ENOUGH[s]]
     if missing and (not sandboxed or (parameters.run_id and "baseline" in missing)):
@@ -63,7 +64,7 @@ def open_stage(name: str, parameters: Parameters, *, tell: Callable[[str], None]
         )
     if missing:
         run_id = _run_missing(root, parameters, tuple(missing), run_id, tell)
-    return open_session(name, parameters.model_copy(update={"run_id": run_id}), root=root)
+    return open_session(name, parameters.model_copy(update={"run_id": run_id}), root=root, tell=tell)
 
 
 def _under_way(root: Path, parameters: Parameters) -> str:
@@ -81,7 +82,24 @@ def _run_missing(
     for name in missing:
         tell(f"running {name} first, which this stage needs")
         given = common | {"run_id": "" if name == "baseline" else run_id}
-        session = open_session(name, STAGES[name].parameters(**given), root=root)
+        session = open_session(name, STAGES[name].parameters(**given), root=root, tell=tell)
+        session.observers.append(_Teller(name, tell))
         STAGES[name].run(session)
         run_id = session.run_id
     return run_id
+
+
+@dataclass(frozen=True, slots=True)
+class _Teller:
+    """Hands on what a forerunner tells, so that a person sees that something goes on."""
+
+    stage: str
+    hand_on: Callable[[str], None]
+
+    def tell(self, text: str) -> None:
+        self.hand_on(f"{self.stage}: {text}")
+
+    def progress(self, progress: Progress) -> None:
+        self.hand_on(f"{self.stage}: {progress.object}: {progress.phase}")
+
+    def event(self, name: str, **data: object) -> None: ...

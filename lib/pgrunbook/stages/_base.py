@@ -78,6 +78,7 @@ class Session:
         self.parts: list[str] = []
         self.observers: list[Any] = []
         self.halted = ""
+        self.remedy = ""
         self._started = time.monotonic()
         self._open = contextlib.ExitStack()
         self._database: Database | None = None
@@ -187,7 +188,7 @@ class Session:
         """After an error no part does anything any more; the journal has the stage's end."""
         if self.halted:
             return
-        self.halted = str(error) or type(error).__name__
+        self.halted = error.message if isinstance(error, errors.PgRunbookError) else str(error) or type(error).__name__
         verdict = error.verdict if isinstance(error, errors.PgRunbookError) else "failed"
         remedy = error.remedy if isinstance(error, errors.PgRunbookError) else ""
         message = error.message if isinstance(error, errors.PgRunbookError) else self.halted
@@ -200,7 +201,7 @@ class Session:
         missing = [name for name in parts_of(self.stage) if name not in self.parts]
         if missing:
             error = errors.CheckFailed(
-                f"{self.stage} is not complete: {', '.join(missing)} has not been run", remedy="run every cell in order"
+                f"{self.stage} is not complete: {', '.join(missing)} not run yet", remedy="run every cell in order"
             )
             self.halt(error)
             raise error
@@ -211,7 +212,7 @@ class Session:
             shutil.rmtree(self.private)  # the run is closed: nobody needs its bind values any more
         result = self._finish(verdict)
         if verdict is Verdict.ROLLBACK_FAILED:
-            raise errors.RollbackFailed(*_say_failed(self.stage, self.findings))
+            raise errors.RollbackFailed(*_say_failed(self.stage, self.findings), remedy=self.remedy)
         if verdict is Verdict.FAILED:
             raise errors.CheckFailed(*_say_failed(self.stage, self.findings))
         if verdict is Verdict.PENDING:
@@ -220,6 +221,7 @@ class Session:
 
     def _finish(self, verdict: Verdict, **data: Any) -> StageResult:
         seconds = time.monotonic() - self._started
+        self.halted = self.halted or "it is finished"
         findings = [finding_json(c) for c in self.findings]
         self.event("stage_finished", verdict=verdict.value, seconds=round(seconds, 2), findings=findings, **data)
         self.close()
@@ -350,15 +352,21 @@ def verdicts(root: Path, parameters: Parameters, run_id: str) -> dict[str, str]:
     """The newest verdict of each stage of a run; one that began and has no end is "aborted"."""
     events, _ = journal.read(run_folder(root, parameters, run_id) / journal.NAME)
     found: dict[str, str] = {}
+    before: dict[str, str] = {}
     for event in events:
         if event["event"] == "stage_started":
+            before = dict(found)
             found[event["stage"]] = Verdict.ABORTED.value
+        elif event["event"] == "stage_finished" and event["verdict"] == Verdict.REFUSED.value:
+            found = before  # nothing was tried
         elif event["event"] == "stage_finished":
             found[event["stage"]] = event["verdict"]
     return found
 
 
-def open_session(stage: str, parameters: Parameters, *, root: Path | None = None) -> Session:
+def open_session(
+    stage: str, parameters: Parameters, *, root: Path | None = None, tell: Callable[[str], None] = lambda _: None
+) -> Session:
     """Open a stage: validate the runbook, reach the target, find the run. Writes nothing but the run's folder.
 
     Without a run_id baseline begins a run and the others take the newest one; `MissingForerunner` says what lacks.
@@ -368,7 +376,7 @@ def open_session(stage: str, parameters: Parameters, *, root: Path | None = None
     about = runbook.load(root, parameters.runbook)
     check_run_id(parameters.run_id)
     if target.is_sandbox:
-        rehearsal.ensure(about)
+        rehearsal.ensure(about, tell)
     run_id = parameters.run_id or _choose_run(parameters, stage, about, target)
     session = Session(stage, parameters, root, about, target, run_id)
     try:
@@ -381,7 +389,7 @@ def open_session(stage: str, parameters: Parameters, *, root: Path | None = None
 
 def _choose_run(parameters: Parameters, stage: str, about: Runbook, target: db.Target) -> str:
     if stage == "rollback":
-        return newest_owner(about, target)
+        return newest_owner(about, target, kept=getattr(parameters, "scope", "") == "all")
     if stage != "baseline":
         raise errors.MissingForerunner(
             f"{stage}: no run of {parameters.runbook} on {parameters.target} in {parameters.evidence_dir}/",
@@ -390,12 +398,12 @@ def _choose_run(parameters: Parameters, stage: str, about: Runbook, target: db.T
     return new_run_id()
 
 
-def newest_owner(about: Runbook, target: db.Target) -> str:
+def newest_owner(about: Runbook, target: db.Target, *, kept: bool = False) -> str:
     """The newest run that still owns anything, as the ledger has it: a rollback needs no evidence folder."""
     with db.connect(target, database=about.name, application_name=f"pgrunbook {about.name} rollback") as session:
         ledger = Ledger(session, about.about.ledger.name)
         for row in ledger.runs(about.name):
-            if ledger.owns_anything(row.run_id):
+            if ledger.owns_anything(row.run_id, kept=kept):
                 return row.run_id
     raise errors.MissingForerunner(
         f"rollback: no run of {about.name} owns anything on {target.name}; there is nothing to undo",

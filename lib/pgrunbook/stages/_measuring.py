@@ -94,7 +94,8 @@ def measure(session: Session, *, timed: bool = True) -> list[Sample]:
     """Measure the whole workload with the run's own bind values."""
     kept = session.read_json(BINDS, private=True)
     key = bytes.fromhex(kept["key"])
-    samples: list[Sample] = []
+    found: list[Sample] = []
+    samples = session.runbook.about.limits.samples if timed else 0
     for query in session.runbook.workload:
         binds = [BindSet(b["label"], b["values"]) for b in kept["binds"].get(query.name, ())]
         if not binds:
@@ -104,8 +105,8 @@ def measure(session: Session, *, timed: bool = True) -> list[Sample]:
             )
         shown = [b.shown(query.harmless, key) for b in binds]
         timeout = session.runbook.about.limits.query_timeout_s
-        samples += sampling.measure(session.database, query, binds, shown, timeout, session.tell, timed=timed)
-    return samples
+        found += sampling.measure(session.database, query, binds, shown, timeout, session.tell, samples=samples)
+    return found
 
 
 def keep(session: Session, name: str, samples: list[Sample]) -> None:

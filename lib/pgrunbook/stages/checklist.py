@@ -17,6 +17,7 @@ from pgrunbook.findings import Check, Verdict
 from pgrunbook.measure.compare import QuerySummary, compare, summarise
 from pgrunbook.stages import _measuring
 from pgrunbook.stages._base import Parameters, Session, StageResult, part
+from pgrunbook.stages.migrate import require_applied
 
 _SIGNED = "signed.json"
 _SLOWER, _MORE_BUFFERS = 0.9, 1.02
@@ -58,6 +59,7 @@ class Item:
 @part
 def probes(session: Session) -> list[Check]:
     """Run each probe of the runbook once; on a real system only where `production` says so."""
+    require_applied(session)
     allowed = session.target.is_sandbox or bool(getattr(session.parameters, "production", False))
     wanted = {item.probe for item in session.runbook.about.checklist if item.probe}
     found = []
@@ -185,8 +187,9 @@ def _given(signed: str, root: Path) -> dict[str, Any]:
             found = tomllib.loads((root / signed).read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError, tomllib.TOMLDecodeError) as e:
         reason = e.strerror if isinstance(e, OSError) else str(e)
+        name = "" if signed.lstrip().startswith("{") else f" file {signed}"
         raise errors.WrongUsage(
-            f"signed can't be read: {reason}", remedy="give a TOML file, or JSON that starts with {"
+            f"signed{name} can't be read: {reason}", remedy="give a TOML file, or JSON that starts with {"
         ) from None
     if not isinstance(found, dict):
         raise errors.WrongUsage("signed is no table of items", remedy='{"item_id": {"name": "…", "note": "…"}}')

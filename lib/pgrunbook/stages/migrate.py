@@ -9,6 +9,7 @@ from pgrunbook import plan as planning
 from pgrunbook import preflight as looking
 from pgrunbook.execute import Done, Executor
 from pgrunbook.findings import Check, Verdict, passed
+from pgrunbook.ledger import RunRow
 from pgrunbook.plan import Plan
 from pgrunbook.stages._base import Parameters, Session, StageResult, part
 
@@ -156,6 +157,18 @@ def _bind_run(session: Session, made: Plan) -> None:
             f"run {session.run_id} was rolled back; it can't be carried out again",
             remedy="begin a new run with 10_baseline",
         )
+
+
+def require_applied(session: Session) -> RunRow:
+    """The run's row in the ledger. Raises `MissingForerunner` unless it was carried out and not rolled back."""
+    row = session.ledger.run(session.run_id)
+    if row is None or row.status != "applied":
+        state = "is not in the ledger" if row is None else f"is {row.status.replace('_', ' ')}"
+        raise errors.MissingForerunner(
+            f"{session.stage}: run {session.run_id} {state} on {session.target.name}",
+            remedy="run 20_migrate, or begin a new run with 10_baseline",
+        )
+    return row
 
 
 def require_same(session: Session, made: Plan, digest: str) -> None:

@@ -62,6 +62,8 @@ def undo(session: Session) -> list[Done]:
     except errors.RollbackFailed as e:
         raise errors.RollbackFailed(_left(session, e), remedy=e.remedy) from None
     seconds = time.monotonic() - started
+    if any(d.outcome == "left" for d in done):
+        session.remedy = _mend(session)
     limit = about.limits.rollback_s
     session.record(
         [
@@ -179,19 +181,26 @@ def _run_row(session: Session) -> RunRow:
             f"the ledger of {session.target.name} knows no run {session.run_id}",
             remedy=f"pgrunbook status {session.runbook.name} --target {session.target.name}",
         )
+    if (row.system_identifier, row.database_name) != session.identity.key:
+        raise errors.BadTarget(
+            f"run {session.run_id} was carried out on database {row.database_name!r}, of which this one is a copy",
+            remedy="name that run's target",
+        )
     if row.runbook != session.runbook.name:
         raise errors.WrongUsage(f"run {session.run_id} is of runbook {row.runbook}", remedy="name that runbook")
     return row
 
 
 def _exceptions(session: Session) -> dict[str, tuple[str, ...]]:
-    """What stays on purpose, by reason, with what it adds to the fingerprint."""
+    """What stays on purpose, or is somebody else's, by reason, with what it adds to the fingerprint."""
     found: dict[str, tuple[str, ...]] = {}
     reasons = {d["object"]: d["detail"] for d in session.read_json(_DONE)["done"] if d["outcome"] == "kept"}
     for row in session.ledger.steps(session.run_id):
-        if row.object in reasons:
+        others = row.status == "already" and bool(row.detail)
+        reason = row.detail if row.kept or others else reasons.get(row.object)
+        if reason:
             change = changes.again(row.kind, row.resolved_sql, row.options, row.position)
-            found[f"{row.object}: {reasons[row.object]}"] = change.idents
+            found[f"{row.object}: {reason}"] = change.idents
     return found
 
 

@@ -14,7 +14,7 @@ from pgrunbook.measure.compare import Comparison, compare, summarise
 from pgrunbook.stages import _measuring
 from pgrunbook.stages._base import Parameters, Session, StageResult, part
 from pgrunbook.stages._measuring import DatabaseSize, TableSize
-from pgrunbook.stages.migrate import require_same
+from pgrunbook.stages.migrate import require_applied, require_same
 
 
 class VerifyParameters(Parameters):
@@ -44,11 +44,7 @@ class Growth:
 @part
 def objects(session: Session) -> list[Check]:
     """Every object of the plan is valid and of the planned definition; the plan is the run's own."""
-    row = session.ledger.run(session.run_id)
-    if row is None or row.status != "applied":
-        raise errors.MissingForerunner(
-            f"verify: run {session.run_id} has not been carried out on {session.target.name}", remedy="run 20_migrate"
-        )
+    row = require_applied(session)
     made = session.plan()
     require_same(session, made, row.digest)
     return session.record(check for step in made.steps for check in step.change.verify(session.database))
@@ -89,8 +85,7 @@ def index_use(session: Session) -> list[IndexReaders]:
     """Which query reads which new index, and which index nobody reads."""
     samples = _measuring.kept(session, _measuring.VERIFY)
     rows = []
-    for name in _measuring.index_names(session):
-        short = name.rpartition(".")[2].strip('"')
+    for name, short in [(s.object, s.change.label) for s in session.plan().steps if s.change.is_index]:
         readers = dict.fromkeys(f"{s.query} ({s.binds})" for s in samples if short in s.indexes)
         queries_only = dict.fromkeys(s.query for s in samples if short in s.indexes)
         scans = session.database.value("select coalesce(pg_catalog.pg_stat_get_numscans(to_regclass($1)), 0)", [name])
@@ -138,7 +133,8 @@ def rows_check(session: Session, now: list[TableSize]) -> Check:
     """Row counts against the baseline's; they gate on a quiet database."""
     before = {t["table"]: t["rows"] for t in session.read_json("baseline_tables.json") if t["rows"] is not None}
     after = {t.table: t.rows for t in now}
-    wrong = [f"{t}: {n:,} → {after.get(t)}" for t, n in before.items() if after.get(t) != n]
+    untold = [t for t in before if t in after and after[t] is None]  # counting took longer than a query may
+    wrong = [f"{t}: {n:,} → {after.get(t)}" for t, n in before.items() if after.get(t) != n and t not in untold]
     if not before:
         return Check("rows", "all tables", Verdict.NOT_MEASURABLE, gates=False, detail="a live database is not counted")
     return passed(
@@ -176,12 +172,28 @@ def measured(session: Session) -> Measured:
         database_bytes_after=session.database.exactly("size", DatabaseSize).bytes,
         indexes_written=len(indexes),
         indexes_written_concurrently=sum(bool(getattr(s.change.written.node, "concurrent", False)) for s in indexes),
+        fail_again=_fail_again(session) if session.target.is_sandbox else None,
         changes_left=sum(1 for s in made.steps if s.seen.state not in (State.PRESENT, State.UNKNOWN)),
         rows_lost=None
         if rows is None or rows.verdict is Verdict.NOT_MEASURABLE
         else int(rows.verdict is Verdict.FAILED),
         rows_detail=rows.measured if rows else "",
     )
+
+
+def _fail_again(session: Session) -> list[str]:
+    """The statements as written that fail when they are run a second time; each is rolled back, so sandbox only."""
+    failed = []
+    for change in session.runbook.changes:
+        written = change.written
+        if getattr(written.node, "concurrent", False):
+            continue  # can't be in a transaction; the second plan speaks for it
+        try:
+            with session.database.transaction(rollback=True, lock_timeout="5s", client_min_messages="warning"):
+                session.database.execute(written.sql)
+        except errors.StatementFailed as e:
+            failed.append(f"line {written.line}: {e.message}")
+    return failed
 
 
 def chart(session: Session) -> str:
