@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 
+import psycopg
 import pytest
 
 from fix_databases import Place
@@ -226,3 +227,20 @@ def test_data_that_changes_on_a_live_database__is_told_and_does_not_gate(
         assert result.verdict == verdict
         (found,) = [c for c in result.findings if c.check == check]
         assert (found.gates, found.verdict) == (False, "not_measurable" if check == "rows" else "failed")
+
+
+def test_rollback_on_a_copy_of_the_database__is_refused(
+    project: Project, database: Place, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger came along with the copy; the run was carried out elsewhere."""
+    project.runbook("small", INDEX)
+    run_id = project.forward("small", database.target)
+    shutil.rmtree(project.root / "evidence")
+    copy = f"{database.name}_copy"
+    monkeypatch.setenv("PGRB_COPY", sandbox.conninfo(copy))
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(f"create database {copy} template {database.name}")
+        with pytest.raises(errors.BadTarget, match="is a copy"):
+            project.stage("rollback", "small", "env:PGRB_COPY", run_id=run_id)
+        admin.execute(f"drop database {copy} with (force)")
+    assert there(database, "t_a")
