@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
 from pgrunbook import errors
@@ -23,24 +23,13 @@ class TableSize:
     """A table as it was found. `rows` is exact on a quiet database, else None."""
 
     table: str
-    rows: int | None
     estimated_rows: int
     table_bytes: int
     index_bytes: int
     analyzed: str
     changed_since: int
     never_analyzed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    table: str
-    estimated_rows: int
-    table_bytes: int
-    index_bytes: int
-    analyzed: str
-    changed_since: int
-    never_analyzed: bool
+    rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +47,14 @@ def quiet(session: Session) -> bool:
 
 def tables(session: Session) -> list[TableSize]:
     """Sizes of the tables in the runbook's schemas, with exact row counts on a quiet database."""
-    found = session.database.fetch("tables", _Table, schemas=list(session.runbook.about.search_path))
+    found = session.database.fetch("tables", TableSize, schemas=list(session.runbook.about.search_path))
     rows: list[TableSize] = []
     for number, table in enumerate(found, 1):
         count = None
         if quiet(session):
             session.tell(f"counting {table.table}, {number} of {len(found)}")
             count = _count(session, table.table)
-        rows.append(TableSize(rows=count, **asdict(table)))
+        rows.append(replace(table, rows=count))
     return rows
 
 
