@@ -6,30 +6,61 @@ import os
 import pathlib
 import shutil
 import tempfile
+from typing import Any
 
 import pytest
 
-pytest_plugins = ["fix_databases", "fix_project", "fix_faults", "fix_servers"]
+pytest_plugins = ["fix_servers", "fix_databases", "fix_project", "fix_faults"]
 
 REPOSITORY = pathlib.Path(__file__).parent.parent
 _failed: dict[object, str] = {}
 _place: pathlib.Path | None = None
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Two workers for whole folders; files, -s and what a marker asks for run alone, so that times can be trusted."""
+    folders = any((config.invocation_params.dir / path).is_dir() for path in config.args)
+    return 2 if folders and "not bench" in config.option.markexpr and config.option.capture != "no" else 0
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """A worker takes all cases of a test, all tests of a kind's case, or all notebooks, which build on each other."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            if nodeid.startswith("notebooks/"):
+                return "notebooks"
+            test, _, case = nodeid.partition("[")
+            return case if "/test_every_kind.py" in test and case else test
+
+    return Scheduling(config, log)
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Kernels inherit the environment, so it is set before anything starts: home, root and a small scale."""
+    """Kernels inherit the environment, so it is set before anything starts: home, root and a small scale.
+
+    A worker has a home of its own, and so a server, in the place of the process that started it.
+    """
     global _place
-    if "PGRUNBOOK_TEST_PLACE" in os.environ:
+    worker = getattr(config, "workerinput", {}).get("workerid")
+    if "PGRUNBOOK_TEST_PLACE" not in os.environ:
+        _place = pathlib.Path(tempfile.mkdtemp(prefix="pgrb-"))
+        _place.chmod(0o711)  # as root the server runs as another user, who has to get through
+        os.environ["PGRUNBOOK_TEST_PLACE"] = str(_place)
+    elif not worker:
         return
-    _place = pathlib.Path(tempfile.mkdtemp(prefix="pgrb-"))
-    _place.chmod(0o711)  # as root the server runs as another user, who has to get through
-    root = _place / "root"
+    own = pathlib.Path(os.environ["PGRUNBOOK_TEST_PLACE"], worker or "main")
+    own.mkdir()
+    own.chmod(0o711)
+    root = own / "root"
     root.mkdir()
     for name in ("runbooks", "notebooks"):
         (root / name).symlink_to(REPOSITORY / name)
     os.environ |= {
-        "PGRUNBOOK_TEST_PLACE": str(_place),
-        "PGRUNBOOK_HOME": str(_place / "home"),
+        "PGRUNBOOK_HOME": str(own / "home"),
         "PGRUNBOOK_ROOT": str(root),
         "PGRUNBOOK_SCALE": "0.02",
         "JUPYTER_PREFER_ENV_PATH": "1",
@@ -38,13 +69,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Stop the server that this call started, and leave nothing behind."""
+    """Stop the servers that this call and its workers started, and leave nothing behind."""
     if _place is None:
         return
+    from fix_servers import stop_all
     from pgrunbook import sandbox
 
-    os.environ["PGRUNBOOK_HOME"] = str(_place / "home")
-    sandbox.stop()
+    for home in _place.glob("*/home"):
+        os.environ["PGRUNBOOK_HOME"] = str(home)
+        sandbox.stop()
+    stop_all(_place)
     shutil.rmtree(_place, ignore_errors=True)
 
 

@@ -1,17 +1,21 @@
-"""Databases to test on: empty ones of the sandbox server, reached as a target that is not the sandbox."""
+"""Databases to test on: empty ones, on the sandbox server or another, reached as a target that is not the sandbox."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
-from pgrunbook import db, sandbox
+from fix_servers import SANDBOX, VERSIONS, Server
+from pgrunbook import db
+
+# On a test that takes `database` (or `gate`, or `role`): it runs on each version in turn, as `version_place` says.
+on_every_version = pytest.mark.parametrize("version", VERSIONS)
 
 
 @dataclass(frozen=True)
@@ -39,26 +43,42 @@ class Place:
 
 
 @pytest.fixture(scope="session")
-def server() -> str:
+def server(server_of: Callable[[int], Server]) -> str:
     """The sandbox server's maintenance database, as a connection string."""
-    sandbox.start()
-    return sandbox.conninfo()
+    return server_of(SANDBOX).dsn
 
 
 @contextlib.contextmanager
 def made(server: str) -> Iterator[Place]:
-    """An empty database, dropped afterwards; for fixtures of any scope."""
+    """An empty database on any server, given as a connection string; dropped afterwards; for fixtures of any scope."""
     name = f"t_{secrets.token_hex(4)}"
-    variable = f"PGRB_{name.upper()}"
-    with pytest.MonkeyPatch.context() as patch, psycopg.connect(server, autocommit=True) as admin:
-        patch.setenv(variable, sandbox.conninfo(name))
-        admin.execute(f"create database {name}")
-        yield Place(name, f"env:{variable}", os.environ[variable])
-        admin.execute(f"drop database {name} with (force)")
+    place = Place(name, f"env:PGRB_{name.upper()}", make_conninfo(server, dbname=name))
+    maintenance = Place("postgres", "", server)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(place.target.removeprefix("env:"), place.conninfo)
+        maintenance.run(f"create database {name}")
+        yield place
+        maintenance.run(f"drop database {name} with (force)")
 
 
 @pytest.fixture
-def database(server: str) -> Iterator[Place]:
+def version() -> int:
+    """The server's major version; `@on_every_version` on a test runs it, with all its fixtures, on each."""
+    return SANDBOX
+
+
+@pytest.fixture
+def database(server_of: Callable[[int], Server], version: int) -> Iterator[Place]:
     """An empty database, dropped afterwards."""
-    with made(server) as place:
+    with made(server_of(version).dsn) as place:
+        yield place
+
+
+@pytest.fixture(params=VERSIONS)
+def version_place(request: pytest.FixtureRequest, server_of: Callable[[int], Server]) -> Iterator[Place]:
+    """As `database`, on every version in turn; a test that takes it runs once on each.
+
+    18 is in the default run, 13 and 15 under `-m servers`, 14, 16 and 17 under `-m every_version`.
+    """
+    with made(server_of(request.param).dsn) as place:
         yield place

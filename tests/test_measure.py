@@ -16,7 +16,7 @@ from fix_project import Project
 from pgrunbook import description, errors, runbook
 from pgrunbook.db import Database
 from pgrunbook.description import Claim
-from pgrunbook.findings import Verdict
+from pgrunbook.findings import Check, Verdict
 from pgrunbook.measure import claims, compare, sampling, workload
 from pgrunbook.measure.claims import Measured
 from pgrunbook.measure.compare import QuerySummary
@@ -361,12 +361,14 @@ def test_summarise__takes_means_over_the_bind_sets() -> None:
 
 # -- claims ------------------------------------------------------------------------------------------------------
 
-FAST = QuerySummary("q", 100.0, 5.0, 20.0, 10.0, 30.0, (), (), False, False, True)
+FAST = QuerySummary("q", 100.0, 5.0, 20.0, 10.0, 30.0, (), (), False, False, True, 200, 50)
 NOT_TIMED = QuerySummary("q", 100.0, math.nan, math.nan, math.nan, math.nan, (), (), False, False, True)
 FULL = Measured(
     queries={"q": FAST}, index_bytes=3 * 2**20, database_bytes_before=100, database_bytes_after=110, indexes_written=4,
     indexes_written_concurrently=3, changes_left=0, rows_lost=0, rows_detail="as before, 5 rows",
     probes={"p": Verdict.PASSED, "f": Verdict.FAILED}, rollback_seconds=12.0,
+    checks={"c": Verdict.PASSED, "d": Verdict.FAILED}, evaluations_before={"q": 2132}, evaluations_after={"q": 1},
+    cpu_ms=(10.0, 7.5), visibility=[Check("visibility", "a", Verdict.PASSED), Check("across tenants", "a", Verdict.PASSED)],
 )  # fmt: skip
 HOLDING = [
     ({"metric": "query_ms_before", "query": "q", "at_least": 100, "at_most": 200}, "100.00 ms"),
@@ -380,6 +382,14 @@ HOLDING = [
     ({"metric": "answers_unchanged"}, "1 of 1 queries answer as before"),
     ({"metric": "probes", "checks": ["p"]}, "1 of 1 probes pass"),
     ({"metric": "rollback_seconds", "at_most": 12, "after": "rollback"}, "12.0 s"),
+    ({"metric": "checks", "checks": ["c"]}, "1 of 1 checks pass"),
+    ({"metric": "evaluations_before", "query": "q", "at_least": 2132}, "2,132"),
+    ({"metric": "evaluations_after", "query": "q", "at_most": 1}, "1"),
+    ({"metric": "evaluations_fewer_percent", "query": "q", "at_least": 99.95}, "99.95 %"),
+    ({"metric": "faster_percent", "query": "q", "at_least": 95}, "95.0 %"),
+    ({"metric": "buffers_fewer_percent", "query": "q", "at_least": 75}, "75 %"),
+    ({"metric": "cpu_change_percent", "at_most": -25}, "-25.0 %"),
+    ({"metric": "visibility"}, "2 of 2 as declared"),
 ]  # fmt: skip
 BROKEN = [
     ({"metric": "query_ms_before", "query": "q", "at_least": 100.01}, FULL),
@@ -393,6 +403,14 @@ BROKEN = [
     ({"metric": "answers_unchanged"}, Measured({"q": QuerySummary("q", 1, 1, 1, 1, 1, (), (), False, False, False)})),
     ({"metric": "probes", "checks": ["p", "f"]}, FULL),
     ({"metric": "rollback_seconds", "at_most": 11.9, "after": "rollback"}, FULL),
+    ({"metric": "checks", "checks": ["c", "d"]}, FULL),
+    ({"metric": "evaluations_before", "query": "q", "at_most": 2131}, FULL),
+    ({"metric": "evaluations_after", "query": "q", "at_most": 0}, FULL),
+    ({"metric": "evaluations_fewer_percent", "query": "q", "at_least": 99.96}, FULL),
+    ({"metric": "faster_percent", "query": "q", "at_least": 95.1}, FULL),
+    ({"metric": "buffers_fewer_percent", "query": "q", "at_least": 76}, FULL),
+    ({"metric": "cpu_change_percent", "at_most": -30, "at_least": -40}, FULL),
+    ({"metric": "visibility"}, Measured({}, visibility=[Check("visibility", "a", Verdict.FAILED)])),
 ]
 
 
@@ -435,6 +453,36 @@ def test_a_claim_without_a_measurement__is_not_measurable(claim: dict) -> None:
         assert (check.verdict, check.measured) == (Verdict.NOT_MEASURABLE, "not measured")
     if claim["metric"] in ("query_ms_after", "speedup"):
         assert held(claim, Measured({"q": NOT_TIMED})).verdict is Verdict.NOT_MEASURABLE
+
+
+def test_a_claim_on_visibility__is_open_while_a_part_of_it_is() -> None:
+    """Nothing has failed, and not all was tried: that is no promise kept."""
+    tried = [Check("visibility", "a", Verdict.PASSED), Check("visibility", "b", Verdict.NOT_MEASURABLE)]
+    check = held({"metric": "visibility", "gates": True}, Measured({}, visibility=tried))
+    assert (check.verdict, check.measured) == (Verdict.NOT_MEASURABLE, "1 of 2 as declared, 1 not measurable")
+
+
+def test_a_claim_on_processor_time__says_why_there_is_none() -> None:
+    """The server is somewhere else."""
+    claim = {"metric": "cpu_change_percent", "at_most": -20}
+    check = held(claim, Measured({}, cpu_unknown="the server is not on this machine"))
+    assert (check.verdict, check.detail) == (Verdict.NOT_MEASURABLE, "the server is not on this machine")
+
+
+def test_processor_time__is_weighted_and_needs_both_sides() -> None:
+    """A query's bind sets count alike; one over its limit is left out of both."""
+    before = [sample([1.0], cpu_ms=4.0), sample([1.0], binds="rare", cpu_ms=8.0), sample([1.0], query="p", cpu_ms=1.0)]
+    after = [sample([1.0], cpu_ms=1.0), sample([], binds="rare", censored=30.0), sample([1.0], query="p", cpu_ms=1.0)]
+    assert compare.cpu_change(before, after, {"q": 2, "p": 0.5}) == (8.5, 2.5)
+    assert compare.cpu_change(before, [*after[:2], sample([1.0], query="p")], {}) is None
+    assert compare.cpu_change([], after, {}) is None
+
+
+def test_a_sample_of_an_older_version__is_read() -> None:
+    """What it did not measure is not known."""
+    row = asdict(sample([1.0]))
+    del row["cpu_ms"]
+    assert Sample.from_json(row).cpu_ms is None
 
 
 def test_a_claim_that_can_not_be_measured__says_why_and_never_gates() -> None:

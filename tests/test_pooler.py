@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pathlib
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ import pytest
 
 from fix_faults import until
 from fix_project import Project
-from fix_servers import Server
+from fix_servers import Server, free_port
 from pgrunbook import errors
 
 pytestmark = pytest.mark.servers
@@ -28,14 +27,12 @@ def pooled(postgres_15: Server) -> Iterator[str]:
     assert program, "pgbouncer is missing: apt-get install pgbouncer"
     with psycopg.connect(postgres_15.dsn, autocommit=True) as admin:
         admin.execute("create database pooled")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     place = pathlib.Path(tempfile.mkdtemp(prefix="pgrb-bouncer-"))
     place.chmod(0o755)
     config = place / "pgbouncer.ini"
     config.write_text(
-        f"[databases]\npooled = host=127.0.0.1 port={postgres_15.port} user=postgres\n"
+        f"[databases]\npooled = host={postgres_15.folder} port={postgres_15.port} user=postgres\n"
         f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n"
         "pool_mode = transaction\ndefault_pool_size = 1\n"
     )

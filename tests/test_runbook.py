@@ -41,8 +41,8 @@ def test_many_mistakes__are_told_at_once_with_file_and_line(project: Project) ->
         """\
         create index t_a on t (a);
         -- a raw statement that nobody answers for
-        update t
-        set a = 1;
+        alter table t
+        cluster on t_b;
         create index t_a on t (b);
         vacuum t;
         """,
@@ -119,7 +119,7 @@ def test_many_mistakes__are_told_at_once_with_file_and_line(project: Project) ->
     expected = [
         ("checks/rival.sql:6", "rival: syntax error at or near \"selct\""),
         ("checks/writes.sql:6", "writes; say `writes = true`"),
-        ("migrate.sql:3", "this UPDATE is of no known kind: write its inverse into rollback.sql below a comment"),
+        ("migrate.sql:3", "this ALTER TABLE is of no known kind: write its inverse into rollback.sql below a comment"),
         ("migrate.sql:5", "t_a is made twice, first in line 1"),
         ("migrate.sql:6", "this VACUUM can't run inside a transaction"),
         ("rollback.sql:1", "does not say what it undoes"),

@@ -185,7 +185,7 @@ def show(runbook: str, *, as_json: bool) -> None:
 @_verb
 def plan(runbook: str, target: str, *, as_sql: bool, as_json: bool) -> int:
     """The changes against a target's catalog: lock, state, estimate, undo. Changes nothing."""
-    from pgrunbook import db, rehearsal, screen
+    from pgrunbook import db, rehearsal, screen, second_opinion
     from pgrunbook import plan as planning
     from pgrunbook import runbook as runbooks
     from pgrunbook.changes import State
@@ -199,13 +199,16 @@ def plan(runbook: str, target: str, *, as_sql: bool, as_json: bool) -> int:
         where, database=runbook, application_name=f"pgrunbook {runbook} plan", search_path=about.about.search_path
     ) as session:
         made = planning.make(about, session)
+    opinions = [] if as_sql else second_opinion.of(made)
+    notes = second_opinion.notes(opinions)
     if as_json:
-        _print_json(made.as_json())
+        _print_json(made.as_json(notes))
     elif as_sql:
         timeout = about.about.limits.lock_timeout_ms or made.identity.deadlock_timeout_ms + 500
         click.echo(planning.script(made, timeout), nl=False)
     else:
-        screen.plan([s.as_json() for s in made.steps])
+        screen.plan(made.as_json(notes)["steps"])
+        screen.second_opinion(opinions)
         click.echo(f"\nplan {made.digest}\n{len(made.left)} of {len(made.steps)} changes to do on {target}")
     different = any(s.seen.state is State.DIFFERENT for s in made.steps)
     return EXIT_STATUS[Verdict.FAILED if different else Verdict.PASSED]
@@ -247,6 +250,8 @@ def run(
     if signed and not signed.lstrip().startswith("{"):
         signed = os.path.abspath(signed)  # noqa: PTH100  the notebook has another folder
     extra: dict[str, dict[str, Any]] = {
+        "baseline": {"production": production},
+        "verify": {"production": production},
         "checklist": {"signed": signed, "production": production},
         "rollback": {"production": production},
     }

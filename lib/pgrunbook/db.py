@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from typing import Any, Literal, TypeVar
 
@@ -177,6 +177,11 @@ class Database:
                 count += 1
         return count
 
+    def changed(self, query: str, parameters: Sequence[Any] = ()) -> int:
+        """Run a statement that writes, with `$1` parameters; the number of rows that it wrote."""
+        with translated(query), psycopg.RawCursor(self._connection) as cursor:
+            return cursor.execute(query, parameters).rowcount
+
     def execute(self, statement: str) -> None:
         """Run one statement without parameters, for its effect."""
         with translated(statement):
@@ -213,18 +218,17 @@ class Database:
 
 
 class Running:
-    """A statement under way in a thread of its own, so that the caller can watch and cancel it."""
+    """A statement, or other work of a session, in a thread of its own, so that the caller can watch and cancel it."""
 
-    def __init__(self, db: Database, statement: str) -> None:
-        self._db = db
-        self._statement = statement
+    def __init__(self, db: Database, work: str | Callable[[], None]) -> None:
+        self._work = work if callable(work) else partial(db.execute, work)
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="statement", daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
         try:
-            self._db.execute(self._statement)
+            self._work()
         except BaseException as e:  # noqa: BLE001  raised again by result(), in the thread that asked
             self._error = e
 

@@ -6,24 +6,37 @@ back. The stage holds the runbook's lock on a session of its own; the two sessio
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import groupby
 from types import TracebackType
 from typing import Any, Literal
 
 from pgrunbook import changes, errors, preflight
-from pgrunbook.changes import Change, Observation, State, Statement
+from pgrunbook.backfill import Means, Walker
+from pgrunbook.changes import (
+    NOTHING_THERE,
+    Alone,
+    Change,
+    Look,
+    Observation,
+    Phase,
+    State,
+    Statement,
+    Transaction,
+    Walk,
+)
 from pgrunbook.db import Database
-from pgrunbook.description import Limits
+from pgrunbook.description import Backfill, Limits
 from pgrunbook.ledger import Ledger, StepRow
 from pgrunbook.lock import at_work, holder_of, try_lock
 from pgrunbook.plan import Plan, Step
 from pgrunbook.watch import MEND, Observer, Seen, Subject, Watch
 
 _CLEAN_UP_S = 5.0
-_MADE_BY_ANOTHER = ("42P07", "42701")  # duplicate_table (an index too), duplicate_column
+# duplicate_table (an index or a view too), _column, _object (a policy or a constraint), _function
+_MADE_BY_ANOTHER = ("42P07", "42701", "42710", "42723")
 _BUILDS_TRIED = 3
 _ORPHAN_POLL_S = 0.2
 _ACKNOWLEDGE = 'acknowledge it with the parameter acknowledge_loss = "{}", or use scope = "indexes"'
@@ -60,11 +73,13 @@ class Executor:
         settings: Mapping[str, str],
         ledger_schema: str,
         observer: Observer,
+        backfill: Backfill = Backfill(),  # noqa: B008  it is frozen
     ) -> None:
         self._runbook = runbook
         self.run_id = run_id
         self._limits = limits
         self._observer = observer
+        self._backfill = backfill
         self._schema = ledger_schema
         self._watch = Watch(connect, limits, settings, observer)
         self._count = 0
@@ -72,6 +87,7 @@ class Executor:
     def __enter__(self) -> Executor:
         self._watch.__enter__()
         self.ledger = Ledger(self._work, self._schema)
+        self._means = Means(self._watch, self.ledger, self.run_id, self._observer, self._limits, self._backfill)
         return self
 
     def __exit__(
@@ -90,21 +106,41 @@ class Executor:
         self._count = len(plan.steps)
         self._await_orphan(cancel=orphan == "cancel")
         rows = {row.position: row for row in self.ledger.steps(self.run_id)}
-        for step in plan.steps:
+        for group in plan.groups():
             self._watch.between()
-            done = self._carry_out(step, rows.get(step.position))
-            self._observer.event("change_done", **_as_dict(done))
-            yield done
+            for done in self._carry_out(group, rows):
+                self._observer.event("change_done", **_as_dict(done))
+                yield done
         self.ledger.mark_run(self.run_id, "applied")
 
-    def _carry_out(self, step: Step, row: StepRow | None) -> Done:
+    def _carry_out(self, group: Sequence[Step], rows: Mapping[int, StepRow]) -> list[Done]:
+        """Carry out steps that are committed together; mostly it is one."""
         started, self._watch.waited = time.monotonic(), 0.0
+        done: dict[int, Done] = {}
+        todo: list[tuple[Step, Observation]] = []
+        for step in group:
+            found = self._found(step, rows.get(step.position))
+            if isinstance(found, Done):
+                done[step.position] = found
+            else:
+                todo.append((step, found))
+        for step, seen in todo:
+            row = self._row(step, "started", owned=not step.change.is_check, captured=step.change.capture(self._work))
+            self.ledger.start(self.run_id, row)
+            self._observer.event("change_started", position=step.position, object=step.object, state=seen.state.value)
+        if todo:
+            self._run(todo)
+        for step, seen in todo:
+            outcome = "rebuilt" if seen.state is State.INVALID and step.change.is_index else "done"
+            seconds = (time.monotonic() - started) / len(todo)
+            done[step.position] = Done(step.position, step.kind, step.object, outcome, seconds, self._watch.waited)
+        return [done[step.position] for step in group]
+
+    def _found(self, step: Step, row: StepRow | None) -> Done | Observation:
+        """What stands there: done already, or where to go on from. Raises `PreflightFailed` for another definition."""
         change = step.change
-
-        def done(outcome: str, detail: str = "") -> Done:
-            seconds = time.monotonic() - started
-            return Done(step.position, step.kind, step.object, outcome, seconds, self._watch.waited, detail)
-
+        if change.is_check:
+            return NOTHING_THERE
         seen = change.state(self._work)
         if seen.state is State.BUILDING:
             self._wait_for_rival(step, seen)
@@ -112,43 +148,80 @@ class Executor:
         if seen.state is State.DIFFERENT:
             raise errors.PreflightFailed(
                 f"{step.object} is there with another definition; {seen.detail}",
-                remedy="rename one of the two, or drop the found one if nobody needs it",
+                remedy=change.if_different,
             )
-        if seen.state is State.UNKNOWN and row and row.status == "applied":
-            return done("done before")
-        if seen.state is State.UNKNOWN and step.seen.state is State.PRESENT:
-            return self._found_done(step, row, done)  # the ledger says that another run did it
-        if seen.state is State.PRESENT:
-            return self._found_done(step, row, done)
-        self.ledger.start(self.run_id, self._row(step, "started", owned=True, captured=change.capture(self._work)))
-        self._observer.event("change_started", position=step.position, object=step.object, state=seen.state.value)
-        statements = change.apply(seen.state)
-        try:
-            if all(s.transactional for s in statements):
-                self._in_transaction(step.position, step.object, statements, "applied")
-            else:
-                for statement in statements:
-                    self._build(step, statement)
-                self.ledger.mark(self.run_id, step.position, "applied")
-        except errors.StatementFailed as e:
-            if e.sqlstate in _MADE_BY_ANOTHER and seen.state is not State.UNKNOWN:
-                row = self._row(step, "already", owned=False, captured={})
-                self.ledger.start(self.run_id, replace(row, detail="made by another session during the run"))
-                e.remedy = f"another session made it meanwhile, and it is not this run's; {MEND}"
-            raise
-        return done("rebuilt" if seen.state is State.INVALID else "done")
+        if change.recorded and row and row.status == "applied":
+            return self._outcome(step, "done before")
+        if seen.state is State.PRESENT or (change.recorded and self._done_by_another_run(change)):
+            return self._found_done(step, row)
+        return seen
 
-    def _found_done(self, step: Step, row: StepRow | None, done: Callable[..., Done]) -> Done:
+    def _done_by_another_run(self, change: Change) -> bool:
+        """What the plan saw may be out of date: an earlier change of this run makes work for a later one."""
+        return bool(self.ledger.run_that_applied(self._runbook, change.resolved_sql()))
+
+    def _run(self, todo: Sequence[tuple[Step, Observation]]) -> None:
+        """Run the phases of a change, or of several in one transaction; the last one is committed with the ledger's."""
+        step, seen = todo[0]
+        phases = step.change.apply(seen)
+        if len(todo) > 1:
+            every = [p for s, o in todo for p in s.change.apply(o)]
+            phases = [Transaction(tuple(statement for p in every for statement in p.statements))]
+        positions = [s.position for s, _ in todo]
+        try:
+            for number, phase in enumerate(phases, 1):
+                self._phase(step, phase, positions if number == len(phases) else [])
+        except errors.StatementFailed as e:
+            if step.change.is_check:
+                e.message = f"the check in line {step.change.written.line} of migrate.sql says: {e.message}"
+            if e.sqlstate in _MADE_BY_ANOTHER and not step.change.recorded and len(todo) == 1:
+                row = self._row(step, "already", owned=False, captured={})
+                self.ledger.start(self.run_id, row, "made by another session during the run")
+                e.remedy = f"another session made it meanwhile, and it is not this run's; {MEND}"
+            else:
+                self._clear(step)
+                e.remedy = e.remedy or MEND
+            raise
+        except errors.Aborted:
+            if self._work.usable:
+                self._clear(step)
+            raise
+
+    def _phase(self, step: Step, phase: Phase, applied: Sequence[int]) -> None:
+        """Run one phase; `applied` are the positions in the ledger that are done with it."""
+
+        def record() -> None:
+            for position in applied:
+                self.ledger.mark(self.run_id, position, "applied")
+
+        subject = self._subject(step.position, step.object)
+        match phase:
+            case Transaction():
+                self._watch.in_transaction(subject, phase.statements, record)
+                return
+            case Look():
+                self._watch.looking(subject, phase.statement)
+            case Walk():
+                captured = next(r.captured for r in self.ledger.steps(self.run_id) if r.position == step.position)
+                Walker(self._means, subject, phase, captured).walk()
+            case Alone():
+                self._build(step, phase.statement)
+        record()
+
+    @staticmethod
+    def _outcome(step: Step, outcome: str, detail: str = "") -> Done:
+        return Done(step.position, step.kind, step.object, outcome, 0.0, 0.0, detail)
+
+    def _found_done(self, step: Step, row: StepRow | None) -> Done:
         """A change that needs no work: finished before a kill (ours), or there before the run (not ours)."""
-        outside = not all(s.transactional for s in step.change.apply(State.ABSENT))
-        if row is None or row.status == "undone" or (row.status == "started" and not outside):
-            # what is done in a transaction is marked in it: only a build outside of one can be done and not marked
+        if row is None or row.status == "undone" or (row.status == "started" and _all_or_nothing(step.change)):
+            # what is done in one transaction is marked in it: only what takes several can be done and not marked
             self.ledger.start(self.run_id, self._row(step, "already", owned=False, captured={}))
-            return done("there before", "not this run's: a rollback leaves it")
+            return self._outcome(step, "there before", "not this run's: a rollback leaves it")
         if row.status == "started":
             self.ledger.mark(self.run_id, step.position, "applied", "finished by the server after the runner was gone")
-            return done("done", "the server had finished it after the runner was gone")
-        return done("there before" if row.status == "already" else "done before")
+            return self._outcome(step, "done", "the server had finished it after the runner was gone")
+        return self._outcome(step, "there before" if row.status == "already" else "done before")
 
     def _row(self, step: Step, status: str, *, owned: bool, captured: dict[str, Any]) -> StepRow:
         change = step.change
@@ -170,40 +243,39 @@ class Executor:
     def _build(self, step: Step, statement: Statement) -> None:
         """A statement outside a transaction; after a deadlock with another build it is tried again."""
         for attempt in range(1, _BUILDS_TRIED + 1):
-            self._wait_for_foreign_builds(step)
+            self._wait_for_foreign_builds(step, statement.relation)
             try:
                 self._watch.outside_transaction(self._subject(step.position, step.object), statement)
             except errors.StatementFailed as e:
-                self._clean_up(step)
-                if e.sqlstate == "40P01" and attempt < _BUILDS_TRIED:
-                    self._observer.event("retry", object=step.object, reason=e.message)
-                    continue
-                e.remedy = e.remedy or MEND
-                raise
-            except errors.Aborted:
-                if self._work.usable:
-                    self._clean_up(step)
-                raise
+                if e.sqlstate != "40P01" or attempt == _BUILDS_TRIED:
+                    raise
+                self._clear(step)
+                self._observer.event("retry", object=step.object, reason=e.message)
+                continue
             return
 
-    def _clean_up(self, step: Step) -> None:
-        """Drop the invalid index that a failed build leaves: writes pay for it, reads don't use it."""
-        if step.change.state(self._work).state is not State.INVALID:
-            return
-        for statement in step.change.undo({}):
+    def _clear(self, step: Step) -> None:
+        """Clear away what a failed change leaves, such as an invalid index: writes pay for it, reads don't use it."""
+        seen = step.change.state(self._work)
+        row = next((r for r in self.ledger.steps(self.run_id) if r.position == step.position), None)
+        phases = step.change.clear(seen, row.captured if row else {})
+        subject = self._subject(step.position, step.object)
+        for phase in phases:
             try:
-                self._watch.outside_transaction(
-                    self._subject(step.position, step.object), statement, budget_s=_CLEAN_UP_S, heed=False
-                )
+                if isinstance(phase, Transaction):
+                    self._watch.in_transaction(subject, phase.statements, heed=False)
+                for statement in phase.statements if isinstance(phase, Alone) else ():
+                    self._watch.outside_transaction(subject, statement, budget_s=_CLEAN_UP_S, heed=False)
             except errors.PgRunbookError as e:
                 self._observer.event(
                     "left_over",
                     object=step.object,
                     reason=e.message,
-                    remedy=f"{statement.sql}; or run it again",
+                    remedy=f"{phase.statements[0].sql}; or run it again",
                 )
                 return
-        self.ledger.mark(self.run_id, step.position, "undone", "its build failed and was cleared away")
+        if phases and step.change.state(self._work).state is State.ABSENT:
+            self.ledger.mark(self.run_id, step.position, "undone", "it failed, and what it left was cleared away")
 
     def _await_orphan(self, *, cancel: bool) -> None:
         """Make sure that no backend of a killed runner is still at its statement: wait until it is done, or cancel it.
@@ -212,6 +284,7 @@ class Executor:
         catalog or progress view shows what it is about to make.
         """
         name, started, known, waited = at_work(self._runbook), time.monotonic(), 0, 0.0
+        pause = _ORPHAN_POLL_S / 16
         while not try_lock(self._work, name):
             if orphan := holder_of(self._watch.eyes, name):
                 if orphan.pid != known:
@@ -227,7 +300,7 @@ class Executor:
                 if cancel:
                     self._watch.eyes.value("select pg_catalog.pg_cancel_backend($1)", [known])
                 seen = self._watch.look(known)
-                waited += _ORPHAN_POLL_S if seen.waiting or seen.idle else 0
+                waited += pause if seen.waiting or seen.idle else 0
                 if waited > self._limits.wait_budget_s:
                     what = "is idle and not gone" if seen.idle else f"waits for {seen.blockers or 'other sessions'}"
                     end = "pg_terminate_backend" if seen.idle else "pg_cancel_backend"
@@ -237,7 +310,8 @@ class Executor:
                     )
                 self._watch.tell(self._subject(0, self._runbook), seen, started)
             self._watch.between()
-            time.sleep(_ORPHAN_POLL_S)
+            time.sleep(pause)
+            pause = min(pause * 2, _ORPHAN_POLL_S)
 
     def _wait_for_rival(self, step: Step, seen: Observation) -> None:
         """Another session, no runner of this runbook, builds this very index: wait for it within the budget."""
@@ -256,21 +330,20 @@ class Executor:
             self._watch.tell(self._subject(step.position, step.object), found, started)
             time.sleep(_ORPHAN_POLL_S)
 
-    def _wait_for_foreign_builds(self, step: Step) -> None:
+    def _wait_for_foreign_builds(self, step: Step, relation: str) -> None:
         """Two concurrent builds on one table deadlock, so another one is waited for, within the budget."""
         started = time.monotonic()
         while found := self._watch.eyes.fetch(
             "running_builds",
             preflight.RunningBuild,
-            relations=[step.change.relation],
+            relations=[relation],
             own_pid=self._work.backend_pid,
         ):
             names = "; ".join(f"pid {b.pid} ({b.application}) builds {b.index}" for b in found)
             self._watch.waited += 0.2
             if self._watch.waited > self._limits.wait_budget_s:
                 raise errors.Aborted(
-                    f"{step.object} waited {self._watch.waited:.0f} s for another build on "
-                    f"{step.change.relation}: {names}",
+                    f"{step.object} waited {self._watch.waited:.0f} s for another build on {relation}: {names}",
                     remedy="run it again when that build is done, or raise limits.wait_budget_s",
                 )
             self._watch.between()
@@ -292,14 +365,12 @@ class Executor:
         self._refuse_loss(todo, scope, acknowledged)
         self.ledger.mark_run(self.run_id, "rolling_back")
         left = False
-        for row, change in todo:
+        for _, group in groupby(todo, key=lambda t: t[1].together or str(t[0].position)):
             self._watch.between()
-            kept = self._kept(row, change, scope)
-            guarded = not self._acknowledged(row, change, acknowledged)
-            done = self._keep(row, kept) if kept else self._undo_one(row, change, guarded=guarded)
-            left |= done.outcome == "left"
-            self._observer.event("undo_done", **_as_dict(done))
-            yield done
+            for done in self._undo_group(list(group), scope, acknowledged):
+                left |= done.outcome == "left"
+                self._observer.event("undo_done", **_as_dict(done))
+                yield done
         if not left:
             self.ledger.mark_run(self.run_id, "rolled_back")
 
@@ -314,8 +385,8 @@ class Executor:
             return "kept on purpose (on_rollback = keep)"
         if scope == "indexes" and not change.is_index:
             return _OUT_OF_SCOPE
-        if row.status == "applied" and not change.undo(row.captured):
-            return f"can't be undone: {change.options.irreversible}"
+        if row.status == "applied" and change.irreversible and not change.undo(row.captured):
+            return f"can't be undone: {change.irreversible}"
         return ""
 
     def _refuse_loss(self, todo: list[tuple[StepRow, Change]], scope: Scope, acknowledged: frozenset[str]) -> None:
@@ -356,53 +427,106 @@ class Executor:
             self.ledger.mark(self.run_id, row.position, "kept", reason)
         return Done(row.position, row.kind, row.object, "kept", 0.0, 0.0, reason)
 
-    def _undo_one(self, row: StepRow, change: Change, *, guarded: bool) -> Done:
+    def _undo_group(
+        self, group: Sequence[tuple[StepRow, Change]], scope: Scope, acknowledged: frozenset[str]
+    ) -> list[Done]:
+        """Undo changes that are undone together; mostly it is one."""
         started, self._watch.waited = time.monotonic(), 0.0
+        done: dict[int, Done] = {}
+        todo: list[tuple[StepRow, Change]] = []
+        for row, change in group:
+            if kept := self._kept(row, change, scope):
+                done[row.position] = self._keep(row, kept)
+            elif change.subject in {c.subject for _, c in todo}:
+                todo.append((row, change))  # what stands there is the later one's, which is undone before
+            elif nothing := self._nothing_to_undo(row, change):
+                done[row.position] = nothing
+            else:
+                todo.append((row, change))
+        phases = _undoing(todo)
+        told = {row.position: "" for row, _ in todo}
+        for number, phase in enumerate(phases, 1):
+            last = list(told) if number == len(phases) else []
+            told[todo[0][0].position] += self._undo_phase(todo[0], phase, last, acknowledged)
+        if not phases:
+            for position in told:
+                self.ledger.mark(self.run_id, position, "undone")
+        for row, _ in todo:
+            leftover = row.captured.get("leftover", "")
+            detail = f"an invalid leftover that was there before is not restored: {leftover}" if leftover else ""
+            seconds = (time.monotonic() - started) / len(todo)
+            detail = detail or told[row.position]
+            done[row.position] = Done(row.position, row.kind, row.object, "undone", seconds, self._watch.waited, detail)
+        return [done[row.position] for row, _ in group]
+
+    def _nothing_to_undo(self, row: StepRow, change: Change) -> Done | None:
+        """What became of a change that was never done, is undone already, or is not this run's any more."""
 
         def done(outcome: str, detail: str = "") -> Done:
-            return Done(
-                row.position, row.kind, row.object, outcome, time.monotonic() - started, self._watch.waited, detail
-            )
+            return Done(row.position, row.kind, row.object, outcome, 0.0, 0.0, detail)
 
-        seen = change.state(self._work)
+        if row.status == "started" and _all_or_nothing(change):
+            self.ledger.mark(self.run_id, row.position, "undone", "had not been done")
+            return done("had not been done")
+        seen = change.since(self._work, row.captured)
         if seen.state is State.BUILDING:
             return done("left", f"another session, pid {seen.pid}, builds it; that one is not this run's")
         if seen.state is State.ABSENT:
             self.ledger.mark(self.run_id, row.position, "undone", "was gone already")
             return done("gone already")
-        if seen.state is State.UNKNOWN and row.status == "started":
-            self.ledger.mark(self.run_id, row.position, "undone", "had not been done")
-            return done("had not been done")
         if seen.state is State.DIFFERENT:
             return done("left", f"somebody changed it since, so it is not this run's any more; {seen.detail}")
-        statements = change.undo(row.captured)
-        if all(s.transactional for s in statements):
-            guard = (lambda: self._refuse_late_loss(change)) if guarded and change.relation else None
-            self._in_transaction(row.position, row.object, statements, "undone", guard)
-        else:
-            for statement in statements:
-                self._watch.outside_transaction(self._subject(row.position, row.object), statement)
-            self.ledger.mark(self.run_id, row.position, "undone")
-        leftover = row.captured.get("leftover", "")
-        return done(
-            "undone",
-            f"an invalid leftover that was there before is not restored: {leftover}" if leftover else "",
-        )
+        return None
+
+    def _undo_phase(
+        self, one: tuple[StepRow, Change], phase: Phase, undone: Sequence[int], acknowledged: frozenset[str]
+    ) -> str:
+        """Run one phase of an undo; `undone` are the positions that are undone with it. Returns what to tell of it."""
+        row, change = one
+        subject, told = self._subject(row.position, row.object), ""
+
+        def record() -> None:
+            for position in undone:
+                self.ledger.mark(self.run_id, position, "undone")
+
+        match phase:
+            case Transaction():
+                guarded = change.may_lose and not self._acknowledged(row, change, acknowledged)
+                guard = (lambda: self._refuse_late_loss(change)) if guarded else None
+                self._watch.in_transaction(subject, phase.statements, record, guard=guard)
+                return ""
+            case Walk():
+                told = Walker(self._means, subject, phase, row.captured).walk()
+            case Alone() | Look():
+                self._watch.outside_transaction(subject, phase.statements[0])
+        record()
+        return told
 
     def _subject(self, position: int, obj: str) -> Subject:
         return Subject(position, self._count, obj)
 
-    def _in_transaction(
-        self,
-        position: int,
-        obj: str,
-        statements: Sequence[Statement],
-        status: str,
-        guard: Callable[[], None] | None = None,
-    ) -> None:
-        """Statements together with their ledger row."""
-        record = functools.partial(self.ledger.mark, self.run_id, position, status)
-        self._watch.in_transaction(self._subject(position, obj), statements, record, guard)
+
+def _undoing(todo: Sequence[tuple[StepRow, Change]]) -> list[Phase]:
+    """The way back of changes that were done together, the last one first.
+
+    Where several of them remember the same of one object, the first way back that there is brings it there.
+    """
+    phases: list[Phase] = []
+    there: set[tuple[str, str]] = set()
+    for row, change in todo:
+        goal = (change.subject, repr(row.captured.get("before")))
+        if goal not in there and (way := change.undo(row.captured)):
+            there.add(goal)
+            phases += way
+    if len(todo) > 1 and phases:
+        return [Transaction(tuple(statement for p in phases for statement in p.statements))]
+    return phases
+
+
+def _all_or_nothing(change: Change) -> bool:
+    """Whether a change is one transaction, so that it is not done at all as long as the ledger does not say so."""
+    phases = change.apply(NOTHING_THERE)
+    return len(phases) == 1 and isinstance(phases[0], Transaction)
 
 
 def _as_dict(done: Done) -> dict[str, Any]:

@@ -29,7 +29,8 @@ def objects(db: Database, ledger_schema: str) -> dict[str, str]:
 
 
 def _items(db: Database, ledger_schema: str, excluded: Collection[str], *, detail: bool) -> list[Item]:
-    with db.transaction(search_path="pg_catalog"):
+    # compiling takes longer than reading a large catalog; rolled back, no setting is left in a caller's transaction
+    with db.transaction(rollback=True, search_path="pg_catalog", jit="off"):
         return db.fetch("fingerprint", Item, ledger=ledger_schema, excluded=list(excluded), detail=detail)
 
 

@@ -380,14 +380,17 @@ class Lines:
         self._write = write or (lambda text: print(text, file=sys.stderr, flush=True))
         self._stage = ""
         self._last: tuple[str, ...] = ()
-        self._told = 0.0
+        self._told = self._said = 0.0
 
     def stage(self, name: str) -> None:
         self._stage = name
         self._write(f"{name}: begins")
 
     def say(self, text: str) -> None:
-        self._write(text)
+        """What goes on, at most a line a second: a log need not have every statement of the rehearsal data."""
+        if time.monotonic() - self._said > 1.0:
+            self._said = time.monotonic()
+            self._write(text)
 
     def event(self, event: dict[str, Any]) -> None:
         if event["event"] == "progress":
@@ -402,24 +405,28 @@ class Lines:
 def describe(event: dict[str, Any]) -> str:
     """A journal's event in one line; empty for one that nobody needs to see as it happens.
 
-    >>> describe({"event": "change_done", "object": "t_a", "outcome": "done", "seconds": 1.5, "position": 1})
-    't_a: done in 1.50 s'
+    >>> describe({"event": "change_done", "kind": "grant", "object": "t", "outcome": "done", "seconds": 1.5})
+    'grant t: done in 1.50 s'
     """
     match event["event"]:
         case "change_done" | "undo_done":
-            return f"{event['object']}: {event['outcome']} in {event['seconds']:.2f} s"
+            return f"{event['kind']} {event['object']}: {event['outcome']} in {event['seconds']:.2f} s"
         case "progress":
             share = f" {event['fraction']:.0%}" if event["fraction"] is not None else ""
             waiting = f", waiting for {event['waiting_for']}" if event["waiting_for"] else ""
             return f"[{event['position']}/{event['count']}] {event['object']}: {event['phase']}{share}{waiting}"
         case "interrupt":
             return str(event["text"])
+        case "pause":
+            return f"{event['object']}: waits, {event['reason']}"
+        case "not_seen":
+            return f"{event['object']}: {event['what']} can't be seen; {event['remedy']}"
         case "retry":
             return f"{event['object']}: again, {event['reason']}"
         case "orphan":
-            return f"{event['object']}: backend {event['pid']} is still building it; {event['action']}"
+            return f"{event['object']}: backend {event['pid']} is still at it; {event['action']}"
         case "left_over":
-            return f"{event['object']}: left invalid, {event['reason']}; {event['remedy']}"
+            return f"{event['object']}: left over, {event['reason']}; {event['remedy']}"
         case "stage_finished":
             return f"{event['verdict']} in {event['seconds']:.1f} s"
     return ""

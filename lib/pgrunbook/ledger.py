@@ -75,7 +75,7 @@ def ddl(schema: str, role: str = "") -> str:
     name = quoted(role)
     return (
         text.replace("{role}", name)
-        + f"\ngrant usage on schema {quoted(schema)} to {name};\n"
+        + f"\ngrant usage, create on schema {quoted(schema)} to {name};\n"
         + f"grant select, insert, update on all tables in schema {quoted(schema)} to {name};\n"
     )
 
@@ -188,13 +188,13 @@ class Ledger:
             return ""
         found = self._db.value(
             f"select r.run_id from {self._name}.step s join {self._name}.run r using (run_id)"  # noqa: S608
-            " where r.runbook = $1 and s.resolved_sql = $2 and s.status = 'applied' and s.kind = 'raw_sql'"
+            " where r.runbook = $1 and s.resolved_sql = $2 and s.status = 'applied'"
             " order by r.started_at desc limit 1",
             [runbook, resolved_sql],
         )
         return str(found or "")
 
-    def start(self, run_id: str, step: StepRow) -> None:
+    def start(self, run_id: str, step: StepRow, detail: str = "") -> None:
         """Record a change that begins (or that was found done: status "already"); again on a resumed run."""
         self._db.rows(
             f"insert into {self._name}.step as s (run_id, position, kind, object, relation, resolved_sql, options,"  # noqa: S608
@@ -203,7 +203,7 @@ class Ledger:
             " owned = excluded.owned",
             [
                 run_id, step.position, step.kind, step.object, step.relation, step.resolved_sql,
-                json.dumps(step.options), step.status, step.owned, json.dumps(step.captured), step.detail,
+                json.dumps(step.options), step.status, step.owned, json.dumps(step.captured), detail,
             ],
         )  # fmt: skip
 
@@ -213,6 +213,13 @@ class Ledger:
             f"update {self._name}.step set status = $3, detail = $4, finished_at = clock_timestamp()"  # noqa: S608
             " where run_id = $1 and position = $2",
             [run_id, position, status, detail],
+        )
+
+    def advance(self, run_id: str, position: int, **captured: Any) -> None:
+        """Add to what is remembered of a step: how far it has got."""
+        self._db.rows(
+            f"update {self._name}.step set captured = captured || $3::jsonb where run_id = $1 and position = $2",  # noqa: S608
+            [run_id, position, json.dumps(captured)],
         )
 
     def mark_run(self, run_id: str, status: str) -> None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pgrunbook import errors
 from pgrunbook.db import Database
 
+_POLL_FROM_S, _POLL_TO_S = 0.01, 0.2  # a runner that was killed a moment ago lets go at once, a busy one does not
+
 
 @dataclass(frozen=True, slots=True)
 class Holder:
@@ -56,7 +58,7 @@ def hold_lock(session: Database, name: str, *, wait_s: float = 2.0) -> None:
 
     Polls: a session that waits in pg_advisory_lock holds a snapshot, and a concurrent build would wait for it.
     """
-    deadline = time.monotonic() + wait_s
+    deadline, pause = time.monotonic() + wait_s, _POLL_FROM_S
     while not try_lock(session, name):
         if time.monotonic() > deadline:
             holder = holder_of(session, name)
@@ -64,4 +66,5 @@ def hold_lock(session: Database, name: str, *, wait_s: float = 2.0) -> None:
                 f"runbook {name} is at work on this database already: {holder or 'somebody'}",
                 remedy="wait for it" + (f", or end it: select pg_terminate_backend({holder.pid})" if holder else ""),
             )
-        time.sleep(0.2)
+        time.sleep(pause)
+        pause = min(pause * 2, _POLL_TO_S)

@@ -181,7 +181,7 @@ class NotebookObserver:
         elif name == "orphan":
             print(f"{data['object']}: backend {data['pid']} is still at it; {_ORPHAN[data['action']]}")
         elif name == "left_over":
-            print(f"{data['object']}: left invalid, {data['reason']}\n  remedy: {data['remedy']}")
+            print(f"{data['object']}: left over, {data['reason']}\n  remedy: {data['remedy']}")
         elif name == "part_finished" and self._handle is not None:
             self.settle(f"took {data['seconds']:.1f} s")
         elif name == "stage_finished" and self._handle is not None:

@@ -8,12 +8,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from pgrunbook import errors
-from pgrunbook.changes import Change, Estimate, Observation, State, Statement, statements_text
+from pgrunbook.changes import (
+    NOTHING_THERE,
+    Change,
+    Estimate,
+    Names,
+    Observation,
+    Phase,
+    RawSql,
+    State,
+    Transaction,
+    statements_text,
+)
 from pgrunbook.db import Database
 from pgrunbook.description import Build
 from pgrunbook.ledger import Ledger
@@ -52,8 +64,8 @@ class Step:
     position: int
     change: Change
     seen: Observation
-    safe: tuple[Statement, ...]
-    undo: tuple[Statement, ...]
+    safe: tuple[Phase, ...]
+    undo: tuple[Phase, ...]
     estimate: Estimate
 
     @property
@@ -68,17 +80,17 @@ class Step:
     def to_do(self) -> bool:
         return self.seen.state is not State.PRESENT
 
-    def as_json(self) -> dict[str, Any]:
-        """The step as `plan --json` shows it."""
+    def as_json(self, notes: Sequence[str] = ()) -> dict[str, Any]:
+        """The step as `plan --json` shows it; `notes` are added to its own."""
         return {
             "kind": self.kind,
             "object": self.object,
-            "written": self.change.written.sql,
+            "written": self.change.written.as_written,
             "safe": statements_text(self.safe),
             "lock": self.lock,
             "state": self.seen.state.value,
             "undo": self.undo_text,
-            "lint": self.change.lint(),
+            "lint": [*self.change.lint(), *notes],
             "detail": self.seen.detail,
             "estimate_bytes": self.estimate.bytes,
         }
@@ -86,12 +98,14 @@ class Step:
     @property
     def lock(self) -> str:
         """What the safe form locks, as a person reads it."""
-        return "; ".join(dict.fromkeys(f"{s.lock}{f' on {s.relation}' if s.relation else ''}" for s in self.safe))
+        found = (f"{s.lock}{f' on {s.relation}' if s.relation else ''}" for p in self.safe for s in p.statements)
+        return "; ".join(dict.fromkeys(found))
 
     @property
     def undo_text(self) -> str:
         """The way back, and whether the runbook keeps the object."""
-        text = statements_text(self.undo) or f"none: {self.change.options.irreversible}"
+        lacking = f"none: {self.change.irreversible}" if self.change.irreversible else "none needed"
+        text = statements_text(self.undo) or lacking
         return f"{text} -- kept on rollback" if self.change.options.on_rollback == "keep" else text
 
 
@@ -112,13 +126,24 @@ class Plan:
         """The steps that are not done."""
         return tuple(s for s in self.steps if s.to_do)
 
-    def as_json(self) -> dict[str, Any]:
-        """The plan as `plan --json` prints it."""
+    def beside(self, step: Step) -> list[str]:
+        """A note that names the steps which are committed together with this one."""
+        group = next(g for g in self.groups() if any(s is step for s in g))
+        beside = ", ".join(str(s.position) for s in group if s is not step)
+        return [f"committed together with {beside}, in one transaction"] if beside else []
+
+    def groups(self) -> Iterator[tuple[Step, ...]]:
+        """The steps in order, those that are committed together in one tuple."""
+        for _, steps in groupby(self.steps, key=lambda s: s.change.together or str(s.position)):
+            yield tuple(steps)
+
+    def as_json(self, notes: Mapping[int, Sequence[str]] | None = None) -> dict[str, Any]:
+        """The plan as `plan --json` prints it; `notes` are added to those of the steps, by position."""
         return {
             "runbook": self.runbook,
             "target": self.target,
             "digest": self.digest,
-            "steps": [s.as_json() for s in self.steps],
+            "steps": [s.as_json([*self.beside(s), *(notes or {}).get(s.position, ())]) for s in self.steps],
         }
 
 
@@ -144,23 +169,32 @@ def make(runbook: Runbook, db: Database) -> Plan:
     Raises `PreflightFailed` where a table is missing; objects of another definition are left to preflight.
     """
     identity = identify(db)
-    resolved = [change.resolve(db) for change in runbook.changes]
+    names = Names(db)
+    resolved = []
+    for change in runbook.changes:
+        found = change.resolve(names)
+        names.add(found.makes)
+        if found.kind == "create_function":
+            names.functions.append(found.object)
+        resolved.append(found)
     _refuse_twice(resolved)
+    resolved = gathered([c.followed_by(resolved[n:]) for n, c in enumerate(resolved, 1)])
     settings = build_settings(runbook.about.build, is_sandbox=db.target.is_sandbox)
     ledger = Ledger(db, runbook.about.ledger.name)
     steps = []
     for position, change in enumerate(resolved, 1):
         seen = change.state(db)
-        if seen.state is State.UNKNOWN and (run := ledger.run_that_applied(runbook.name, change.resolved_sql())):
-            seen = Observation(State.PRESENT, f"done by run {run}, says the ledger")
+        done = seen.state is State.PRESENT
+        if change.recorded and not done and (run := ledger.run_that_applied(runbook.name, change.resolved_sql())):
+            seen, done = Observation(State.PRESENT, f"done by run {run}, says the ledger"), True
         steps.append(
             Step(
                 position=position,
                 change=change,
                 seen=seen,
-                safe=tuple(change.apply(seen.state)),
-                undo=tuple(change.undo({})),
-                estimate=change.estimate(db) if seen.state is not State.PRESENT else Estimate(),
+                safe=tuple(change.apply(seen)),
+                undo=tuple(change.undo({} if done else change.capture(db))),
+                estimate=Estimate() if done else change.estimate(db),
             )
         )
     about = runbook.about
@@ -168,16 +202,44 @@ def make(runbook: Runbook, db: Database) -> Plan:
     return Plan(runbook.name, db.target.name, identity, about.search_path, settings, tuple(steps), digest)
 
 
+def gathered(changes: Sequence[Change]) -> list[Change]:
+    """The changes in the order in which they are carried out: those that are committed together stand side by side.
+
+    The policies of a table stand where the last of them is written, since they need what is made before; the grants on
+    a new object where that is made. Nothing is moved past a statement that looks, or whose effect is not known.
+    """
+    order: list[Change] = []
+    for fenced, several in groupby(changes, key=lambda c: c.is_check or isinstance(c, RawSql)):
+        run = list(several)
+        order += run if fenced else _side_by_side(run)
+    return order
+
+
+def _side_by_side(changes: list[Change]) -> list[Change]:
+    members: dict[str, list[Change]] = {}
+    for change in changes:
+        members.setdefault(change.together, []).append(change)
+    order: list[Change] = []
+    for change in changes:
+        group = members[change.together]
+        if not change.together:
+            order.append(change)
+        elif change is (group[-1] if change.gathers_at_end else group[0]):
+            order += group
+    return order
+
+
 def _refuse_twice(resolved: Sequence[Change]) -> None:
     """Two changes that make one object: only the resolved names tell of `t` and `public.t`, or of two unnamed ones."""
-    lines: dict[str, int] = {}
+    first: dict[str, Change] = {}
     for change in resolved:
-        if change.object in lines:
+        before = first.setdefault(change.subject, change)
+        if before is not change and not change.may_follow(before):
             raise errors.PreflightFailed(
-                f"lines {lines[change.object]} and {change.written.line} of migrate.sql both make {change.object}",
+                f"lines {before.written.line} and {change.written.line} of migrate.sql both make {change.object}",
                 remedy="leave one out, or give each a name of its own",
             )
-        lines[change.object] = change.written.line
+        first[change.subject] = change
 
 
 def build_settings(build: Build, *, is_sandbox: bool) -> tuple[tuple[str, str], ...]:
@@ -200,8 +262,8 @@ def _digest(
                 "kind": c.kind,
                 "object": c.object,
                 "resolved": c.resolved_sql(),
-                "safe": [s.sql for s in c.apply(State.ABSENT)],
-                "undo": [s.sql for s in c.undo({})],
+                "safe": [str(phase) for phase in c.apply(NOTHING_THERE)],
+                "undo": [str(phase) for phase in c.undo({})],
                 "options": c.options.model_dump(),
             }
             for c in resolved
@@ -226,16 +288,24 @@ def script(plan: Plan, lock_timeout_ms: int) -> str:
         "set search_path = " + ", ".join(quoted(s) for s in plan.search_path) + ";",
         *(f"set {name} = '{value}';" for name, value in plan.settings if _known(name, plan.identity.version)),
     ]
-    for step in plan.steps:
-        lines.append(f"\n-- {step.position}. {step.kind} {step.object}: {step.seen.state}")
-        lines += [f"-- {note}" for note in step.change.lint()]
-        if not step.to_do:
-            lines.append("-- nothing to do")
-            continue
-        if step.seen.state is State.DIFFERENT:
-            lines += ["-- STOP, the catalog holds another definition:", f"-- {step.seen.detail}"]
-            continue
-        for statement in step.safe:
-            timeout = f"{lock_timeout_ms}ms" if statement.transactional else "0"
-            lines += [f"set lock_timeout = '{timeout}';", f"{statement.sql};"]
+    for group in plan.groups():
+        phases = [p for step in group for p in _script_of(step, lines)]
+        if len(group) > 1 and phases:
+            phases = [Transaction(tuple(s for p in phases for s in p.statements))]
+        for phase in phases:
+            timeout = f"{lock_timeout_ms}ms" if isinstance(phase, Transaction) else "0"
+            lines += [f"set lock_timeout = '{timeout}';", str(phase)]
     return "\n".join(lines) + "\n"
+
+
+def _script_of(step: Step, lines: list[str]) -> tuple[Phase, ...]:
+    """Add a step's comments to a script; its phases, none where there is nothing to do or it can't be done."""
+    lines.append(f"\n-- {step.position}. {step.kind} {step.object}: {step.seen.state}")
+    lines += [f"-- {note}" for note in step.change.lint()]
+    if not step.to_do:
+        lines.append("-- nothing to do")
+        return ()
+    if step.seen.state is State.DIFFERENT:
+        lines += ["-- STOP, the catalog holds another definition:", f"-- {step.seen.detail}"]
+        return ()
+    return step.safe

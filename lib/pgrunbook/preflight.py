@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pgrunbook import errors
-from pgrunbook.changes import State
+from pgrunbook.changes import State, Walk
 from pgrunbook.db import Database
 from pgrunbook.findings import Check, Verdict, passed
 from pgrunbook.ledger import Ledger
@@ -55,9 +55,7 @@ class RunningBuild:
 class _Privilege:
     relation: str
     owner: str
-    schema: str
     owns: bool
-    may_create: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +81,7 @@ def check(runbook: Runbook, plan: Plan, db: Database, ledger: Ledger) -> list[Ch
         *_transactions(runbook, plan, db),
         *_objects(plan),
         *_builds(plan, db),
+        *_client_check(plan),
         _space(runbook, plan),
         *_surroundings(db),
     ]
@@ -91,14 +90,15 @@ def check(runbook: Runbook, plan: Plan, db: Database, ledger: Ledger) -> list[Ch
 def require_privileges(plan: Plan, db: Database, ledger: Ledger) -> None:
     """Raise `BadTarget` where the role may not do what the plan needs."""
     relations = sorted({s.change.relation for s in plan.left if s.change.relation})
-    indexed = {s.change.relation for s in plan.left if s.change.is_index}
+    schemas = sorted({s.change.creates_in for s in plan.left if s.change.creates_in})
     lacking = []
     for found in db.fetch("privileges", _Privilege, relations=relations):
         if not found.owns:
             lacking.append((f"does not own {found.relation}", f"grant {quoted(found.owner)} to {quoted(db.user)}"))
-        elif not found.may_create and found.relation in indexed:
-            remedy = f"grant create on schema {quoted(found.schema)} to {quoted(db.user)}"
-            lacking.append((f"may not create in schema {found.schema}", remedy))
+    for schema in schemas:
+        if not db.value("select pg_catalog.has_schema_privilege($1, 'create')", [schema]):
+            remedy = f"grant create on schema {quoted(schema)} to {quoted(db.user)}"
+            lacking.append((f"may not create in schema {schema}", remedy))
     if not plan.identity.may_create_temporary and any(s.change.relation for s in plan.steps):
         remedy = f"grant temporary on database {quoted(plan.identity.database)} to {quoted(db.user)}"
         lacking.append(("may not make the temporary tables by which definitions are compared", remedy))
@@ -111,6 +111,9 @@ def require_privileges(plan: Plan, db: Database, ledger: Ledger) -> None:
     if ledger.exists():
         if not ledger.usable():
             raise ledger.not_allowed("it is there, without the privileges")
+        keeps = any(isinstance(p, Walk) for s in plan.left for p in s.safe)
+        if keeps and not db.value("select pg_catalog.has_schema_privilege($1, 'create')", [ledger.schema]):
+            raise ledger.not_allowed("no CREATE in it, where the old values of an UPDATE are kept")
     elif not plan.identity.may_create_schema:
         raise ledger.not_allowed(f"no CREATE on database {plan.identity.database}")
 
@@ -201,7 +204,7 @@ def _objects(plan: Plan) -> Iterator[Check]:
     for step in plan.steps:
         state = step.seen.state
         remedy = {
-            State.DIFFERENT: f"{step.seen.detail}; rename one of the two, or drop the found one if nobody needs it",
+            State.DIFFERENT: f"{step.seen.detail}; {step.change.if_different}",
             State.INVALID: "a leftover; it is dropped and built again",
             State.BUILDING: step.seen.detail,
         }
@@ -227,6 +230,17 @@ def _builds(plan: Plan, db: Database) -> Iterator[Check]:
         measured="; ".join(f"pid {b.pid} ({b.application}) builds {b.index} on {b.relation}" for b in found) or "none",
         detail="waited for, within the runbook's budget: two concurrent builds on one table deadlock" if found else "",
     )
+
+
+def _client_check(plan: Plan) -> Iterator[Check]:
+    """Whether the server can notice that a client died, where the runbook counts on it."""
+    if dict(plan.settings).get("client_connection_check_interval", "0") != "0" and plan.identity.version < 140000:
+        yield passed(
+            "client check", plan.target, False, gates=False,
+            claimed="a build is cancelled when its client dies (build.cancel_if_client_dies)",
+            measured="PostgreSQL 13 does not look after its clients",
+            detail="an orphaned build goes on; the next run finds it, and waits for it or cancels it (build.orphan)",
+        )  # fmt: skip
 
 
 def _space(runbook: Runbook, plan: Plan) -> Check:

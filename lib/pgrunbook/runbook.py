@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from pgrunbook import changes, errors, sqlfile, tomlfile
 from pgrunbook.changes import Change, ObjectOptions, RawSql
 from pgrunbook.changes.raw_sql import unfit_for_replay
-from pgrunbook.description import CheckFront, ChecklistItem, Claim, Description, Frozen, Metric, QueryFront
+from pgrunbook.description import (
+    CheckFront,
+    ChecklistItem,
+    Claim,
+    Description,
+    Expectation,
+    Frozen,
+    Metric,
+    QueryFront,
+    Visibility,
+)
 from pgrunbook.sqlfile import SqlFile, SqlFileError, SqlStatement
 
 BIND_CLASSES = ("common", "rare", "absent")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,39}")
 _UNDOES = "-- undoes:"
+_SETTING = re.compile(r"[A-Za-z_][\w$]*(\.[A-Za-z_][\w$]*)+")
 
 
 F = TypeVar("F", bound=Frozen)
@@ -29,7 +41,10 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One measured query: a file of `workload/`. `binds` are the queries that sample its parameters, by class."""
+    """One measured query: a file of `workload/`. `binds` are the queries that sample its parameters, by class.
+
+    `role` is who runs it, `settings` what is set before it, to the value of which bind column; empty: as we are.
+    """
 
     name: str
     title: str
@@ -38,21 +53,32 @@ class Query:
     harmless: tuple[str, ...]
     weight: float
     binds: Mapping[str, str]
+    role: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def parameters(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(p for s in self.statements for p in s.parameters))
 
+    @property
+    def sampled(self) -> tuple[str, ...]:
+        """The columns that its bind queries have to sample: its parameters, and what its settings are set to."""
+        return tuple(dict.fromkeys([*self.parameters, *self.settings.values()]))
+
 
 @dataclass(frozen=True, slots=True)
 class Assertion:
-    """One file of `checks/`: its last statement returns the offending rows. One that writes is a probe."""
+    """One file of `checks/`: its last statement returns the offending rows. One that writes is a probe.
+
+    `after_rollback`: a probe holds without the change as well.
+    """
 
     name: str
     title: str
     statements: tuple[SqlStatement, ...]
     writes: bool
     rival: str
+    after_rollback: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +170,7 @@ class _Told:
     objects: Mapping[str, ObjectOptions] | None = None
     claims: Sequence[_Entry[Claim]] = ()
     checklist: Sequence[_Entry[ChecklistItem]] = ()
+    visibility: Visibility | None = None
 
 
 class _Reader:
@@ -161,6 +188,7 @@ class _Reader:
         workload = tuple(self._queries())
         checks = tuple(self._assertions())
         self._references(told, checks)
+        self._visibility(told, workload)
         if told.about is None or self._mistakes:
             return None
         return Runbook(self._folder.name, self._folder, told.about, made, workload, checks)
@@ -195,6 +223,7 @@ class _Reader:
             {k: found[0] for k, found in known.items() if found},
             _entries(Claim, given.get("claims")),
             _entries(ChecklistItem, given.get("checklist")),
+            _whole(Visibility, given.get("visibility")),
         )
 
     def _invalid(self, path: Path, error: ValidationError, lines: tomlfile.Lines) -> None:
@@ -235,12 +264,13 @@ class _Reader:
             if key not in labels:
                 text = f"objects.{key}: migrate.sql makes no such object"
                 self._mistake(self._toml, told.lines.of(("objects", key)), text)
-        seen: dict[str, int] = {}
+        seen: dict[str, Change] = {}
         for change in made:
-            if change.label and change.object in seen:
-                text = f"{change.object} is made twice, first in line {seen[change.object]}"
+            before = seen.get(change.subject)
+            if change.label and before and not change.may_follow(before):
+                text = f"{change.object} is made twice, first in line {before.written.line}"
                 self._mistake(path, change.written.line, text)
-            seen.setdefault(change.object, change.written.line)
+            seen[change.subject] = change
         return tuple(made)
 
     def _inverses(self, labels: set[str] | None) -> dict[str, tuple[str, ...]]:
@@ -279,12 +309,14 @@ class _Reader:
                 front.harmless,
                 front.weight,
                 dict(front.binds),
+                front.role,
+                dict(front.settings),
             )
             self._binds(path, query, file.front_lines)
             yield query
 
     def _binds(self, path: Path, query: Query, lines: tomlfile.Lines) -> None:
-        wanted = set(query.parameters) - {"now"}
+        wanted = set(query.sampled) - {"now"}
         if wanted and "common" not in query.binds:
             self._mistake(path, lines.of(("binds",)), f"binds.common: missing; it samples {', '.join(sorted(wanted))}")
         for name, sql in query.binds.items():
@@ -299,9 +331,21 @@ class _Reader:
                 continue
             if len(sampled) != 1 or sqlfile.writes(sampled[0]):
                 self._mistake(path, lines.of(("binds", name)), f"binds.{name}: has to be one query that only reads")
+                continue
+            columns = _columns(sampled[0].node)
+            for setting, column in query.settings.items():
+                if columns is not None and column not in columns:
+                    text = f"binds.{name}: samples no column {column}, which settings.{setting} is set to"
+                    self._mistake(path, lines.of(("binds", name)), text)
         for name in query.harmless:
-            if name not in query.parameters:
+            if name not in query.sampled:
                 self._mistake(path, lines.of(("harmless",)), f"harmless: the query has no parameter {name}")
+        for setting in query.settings:
+            if not query.role:
+                self._mistake(path, lines.of(("settings", setting)), "settings: nobody asks; say which role does")
+            if not _SETTING.fullmatch(setting):
+                text = f"settings: {setting!r} is no setting of an application; its name has a dot"
+                self._mistake(path, lines.of(("settings", setting)), text)
 
     def _assertions(self) -> Iterator[Assertion]:
         for path in sorted((self._folder / "checks").glob("*.sql")):
@@ -318,7 +362,7 @@ class _Reader:
                     sqlfile.split(front.rival)
                 except SqlFileError as e:
                     self._mistake(path, file.front_lines.of_text(("rival",)) + e.line - 1, f"rival: {e}")
-            yield Assertion(path.stem, front.title, file.statements, front.writes, front.rival)
+            yield Assertion(path.stem, front.title, file.statements, front.writes, front.rival, front.after_rollback)
 
     def _front(self, path: Path, file: SqlFile | None, model: type[F]) -> F | None:
         if file is None:
@@ -352,6 +396,8 @@ class _Reader:
             for check in claim.checks:
                 if check not in files:
                     wrong(("claims", n, "checks"), f"no check {check!r}; {_there_are(files)}")
+                if claim.metric == "checks" and check in probes:
+                    wrong(("claims", n, "checks"), f"{check!r} writes: that is a probe; the metric probes is for those")
             if entry.whole:
                 for key, text in _lacking(claim):
                     wrong(("claims", n, key), text)
@@ -364,15 +410,131 @@ class _Reader:
             if value.faster and value.faster not in queries:
                 wrong(("checklist", n, "faster"), f"no workload query {value.faster!r}; {_there_are(queries)}")
 
+    def _visibility(self, told: _Told, workload: Sequence[Query]) -> None:
+        """What [visibility] names has to be there, and its SQL has to be what it is taken for."""
+        given = told.visibility
+
+        def wrong(*loc: str | int, text: str) -> None:
+            where = told.lines.of(("visibility", *loc))
+            self._mistake(self._toml, where, f"visibility.{'.'.join(map(str, loc))}: {text}")
+
+        if given is None:
+            return
+        queries = {p.stem for p in (self._folder / "workload").glob("*.sql")}
+        without_role = {q.name for q in workload if not q.role}
+        for n, name in enumerate(given.evaluations):
+            if name not in queries:
+                wrong("evaluations", n, text=f"no workload query {name!r}; {_there_are(queries)}")
+            elif name in without_role:
+                wrong("evaluations", n, text=f"{name!r} has no role: no policy would be evaluated")
+        if given.setting and not _SETTING.fullmatch(given.setting):
+            wrong("setting", text=f"{given.setting!r} is no setting of an application; its name has a dot")
+        for kind, ids in (("tables", [t.table for t in given.tables]), ("actors", [a.id for a in given.actors])):
+            for n, name in enumerate(ids):
+                if name in ids[:n]:
+                    wrong(kind, n, text=f"{name!r} is there twice")
+        for n, table in enumerate(given.tables):
+            if table.insert and (text := _no_insert(table.insert)):
+                wrong("tables", n, "insert", text=text)
+        for n, actor in enumerate(given.actors):
+            if actor.sampled and (text := _samples_nobody(actor.sampled)):
+                wrong("actors", n, "sampled", text=text)
+            if actor.sampled and not given.setting:
+                wrong("actors", n, "sampled", text="visibility.setting is missing: where would the claims be set?")
+        declared: set[tuple[str, str, str]] = set()
+        for n, expected in enumerate(given.expect):
+            self._expectation(wrong, n, expected, given, declared)
+
+    def _expectation(
+        self,
+        wrong: Callable[..., None],
+        n: int,
+        expected: Expectation,
+        given: Visibility,
+        declared: set[tuple[str, str, str]],
+    ) -> None:
+        known = {"tables": {t.table for t in given.tables}, "actors": {a.id for a in given.actors}}
+        for kind, names in (("tables", expected.tables), ("actors", expected.actors)):
+            for name in names:
+                if name not in known[kind]:
+                    wrong("expect", n, kind, text=f"no {name!r} in visibility.{kind}; {_there_are(known[kind])}")
+        for key, condition in (("before", expected.before), ("after", expected.after)):
+            if text := _no_condition(condition):
+                wrong("expect", n, key, text=text)
+        own = set(itertools.product(expected.tables, expected.actors, expected.commands))
+        for twice in sorted(own & declared):
+            wrong("expect", n, text=f"{', '.join(twice)}: declared twice")
+        declared |= own
+
+
+def _no_insert(sql: str) -> str:
+    """Why a statement can't be the one that makes a row for a tenant; empty where it can."""
+    try:
+        found = sqlfile.split(sql, variables=True)
+    except SqlFileError as e:
+        return str(e)
+    if len(found) != 1 or found[0].node_kind != "insert_stmt":
+        return "has to be one INSERT"
+    return "" if found[0].parameters == ("tenant",) else "has to name the tenant as :'tenant', and nothing else so"
+
+
+def _samples_nobody(sql: str) -> str:
+    """Why a query can't sample an actor; empty where it can."""
+    try:
+        found = sqlfile.split(sql)
+    except SqlFileError as e:
+        return str(e)
+    if len(found) != 1 or sqlfile.writes(found[0]):
+        return "has to be one query that only reads"
+    columns = _columns(found[0].node)
+    missing = [] if columns is None else [c for c in ("claims", "tenants") if c not in columns]
+    return f"samples no column {' and no column '.join(missing)}" if missing else ""
+
+
+def _no_condition(condition: str) -> str:
+    """Why a text is no condition over a row; empty where it is one.
+
+    >>> _no_condition("org_id = any(:tenants)"), _no_condition("org_id = :org")
+    ('', 'knows :tenants only, not :org')
+    >>> _no_condition("true) or (true")
+    'is no condition: syntax error at or near ")"'
+    """
+    try:
+        sqlfile.split(f"select {condition}", variables=True)  # by itself, so that no bracket closes one of ours
+        found = sqlfile.split(f"select 1 where ({condition}\n)", variables=True)[0]
+    except SqlFileError as e:
+        return f"is no condition: {e}"
+    if sqlfile.writes(found):
+        return "is no condition: it writes"
+    unknown = [p for p in found.parameters if p != "tenants"]
+    return f"knows :tenants only, not :{unknown[0]}" if unknown else ""
+
+
+def _columns(node: Any) -> set[str] | None:
+    """The names of a query's columns; None where its text alone does not tell them all."""
+    while node.HasField("larg"):
+        node = node.larg
+    names = set()
+    for item in node.target_list:
+        target = item.res_target
+        last = target.val.column_ref.fields[-1] if target.val.column_ref.fields else None
+        if target.name:
+            names.add(target.name)
+        elif last is not None and last.HasField("string"):
+            names.add(last.string.sval)
+        else:
+            return None
+    return names or None
+
 
 def _lacking(claim: Claim) -> Iterator[tuple[str, str]]:
     """What a claim does not say although its metric needs it: the key to mend, and why."""
     if bool(claim.metric) == bool(claim.not_measurable):
         yield "id", "needs either a metric or not_measurable with the reason"
-    if claim.metric in ("query_ms_before", "query_ms_after", "speedup") and not claim.query:
+    if claim.metric in _OF_A_QUERY and not claim.query:
         yield "metric", f"{claim.metric} needs a query"
-    if claim.metric == "probes" and not claim.checks:
-        yield "metric", "probes needs checks"
+    if claim.metric in ("probes", "checks") and not claim.checks:
+        yield "metric", f"{claim.metric} needs checks"
     if claim.metric and claim.at_least is None and claim.at_most is None and claim.metric in _NUMERIC:
         yield "id", "needs at_least or at_most"
     if claim.metric == "rollback_seconds" and claim.after != "rollback":
@@ -382,6 +544,12 @@ def _lacking(claim: Claim) -> Iterator[tuple[str, str]]:
 def _entries(model: type[F], given: object) -> list[_Entry[F]]:
     found = [(n, _right(model, row)) for n, row in enumerate(given if isinstance(given, list) else [])]
     return [_Entry(n, *one) for n, one in found if one]
+
+
+def _whole(model: type[M], given: object) -> M | None:
+    """A table that is all right; None where there is none, or where a mistake in it is told already."""
+    found = _right(model, given) if given is not None else None
+    return found[0] if found and found[1] else None
 
 
 def _right(model: type[M], given: object, *, whole: bool = True) -> tuple[M, bool] | None:
@@ -399,7 +567,12 @@ def _right(model: type[M], given: object, *, whole: bool = True) -> tuple[M, boo
     return _right(model, {k: v for k, v in given.items() if k not in wrong}, whole=False)
 
 
-_NUMERIC = set(Metric.__args__) - {"rows_unchanged", "answers_unchanged", "probes"}  # type: ignore[attr-defined]
+_YES_OR_NO = {"rows_unchanged", "answers_unchanged", "probes", "checks", "visibility"}
+_NUMERIC = set(Metric.__args__) - _YES_OR_NO  # type: ignore[attr-defined]
+_OF_A_QUERY = {
+    "query_ms_before", "query_ms_after", "speedup", "faster_percent", "buffers_fewer_percent",
+    "evaluations_before", "evaluations_after", "evaluations_fewer_percent",
+}  # fmt: skip
 
 
 def _unread(error: OSError) -> str:

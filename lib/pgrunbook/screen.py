@@ -21,6 +21,7 @@ from pgrunbook.headless import RunOutcome, StageOutcome, describe
 from pgrunbook.measure.claims import WORDS
 from pgrunbook.measure.compare import compare, summarise
 from pgrunbook.measure.sampling import Sample
+from pgrunbook.second_opinion import Opined
 
 _STYLE = {
     "passed": "green", "rolled_back": "green", "failed": "red", "rollback_failed": "red", "aborted": "red",
@@ -205,6 +206,17 @@ def plan(rows: Sequence[dict[str, Any]]) -> None:
         lines += [("undo", row["undo"])] + [("note", note) for note in row["lint"]]
         for name, text in lines:
             console.print(Text.assemble((f"     {name:<8} ", "dim"), text), soft_wrap=True)
+
+
+def second_opinion(found: Sequence[Opined]) -> None:
+    """How many of squawk's alarms stand, and how many are answered for, by rule."""
+    console = Console(highlight=False)
+    answered: dict[str, str] = {o.rule: o.answer for o in found if o.answer}
+    standing = sum(1 for o in found if not o.answer)
+    words = f"{standing or 'nothing'} to note, {len(found) - standing} false alarms answered"
+    console.print(f"\nsecond opinion (squawk): {words}")
+    for rule, answer in sorted(answered.items()):
+        console.print(Text(f"     {rule or 'squawk'}: {answer}", style="dim"), soft_wrap=True)
 
 
 def rows(title: str, names: Sequence[str], found: Sequence[Sequence[Any]]) -> None:

@@ -49,7 +49,8 @@ class SqlStatement:
     """One statement: its text without the comments before it, where it stands, and its parse tree.
 
     `position` is 1-based within the file, `node` the inner message (an IndexStmt, …), `node_kind` its field
-    name in libpg_query ("index_stmt"), `comments` the comment tokens directly before it.
+    name in libpg_query ("index_stmt"), `comments` the comment tokens directly before it. `whole` is the author's
+    statement, where this is a part of it or stands in its place.
     """
 
     sql: str
@@ -59,6 +60,12 @@ class SqlStatement:
     node: Message = field(repr=False)
     comments: tuple[str, ...] = ()
     parameters: tuple[str, ...] = ()
+    whole: str = ""
+
+    @property
+    def as_written(self) -> str:
+        """The author's text."""
+        return self.whole or self.sql
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +163,7 @@ def writes(statement: SqlStatement) -> bool:
     """
     if statement.node_kind != "select_stmt":
         return True
-    return any(name in _WRITING_NODES for name, _ in _walk(statement.node))
+    return any(name in _WRITING_NODES for name, _ in walk(statement.node))
 
 
 def rewritten(sql: str, edit: Callable[[Any], None]) -> str:
@@ -184,7 +191,8 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _walk(node: Message) -> list[tuple[str, Message]]:
+def walk(node: Message) -> list[tuple[str, Message]]:
+    """All nodes below one, each with the name of the field that it stands in."""
     found: list[tuple[str, Message]] = []
     stack: list[Message] = [node]
     while stack:

@@ -117,6 +117,7 @@ class Watch:
         self._observer = observer
         self._sessions = contextlib.ExitStack()
         self._interrupts_told = 0
+        self._told: tuple[Subject | None, float] = (None, 0.0)
         self.waited = 0.0
 
     def __enter__(self) -> Watch:
@@ -142,8 +143,10 @@ class Watch:
         self,
         subject: Subject,
         statements: Sequence[Statement],
-        record: Callable[[], None],
+        record: Callable[[], None] = lambda: None,
+        *,
         guard: Callable[[], None] | None = None,
+        heed: bool = True,
     ) -> None:
         """Statements and the `record` of them, all or nothing, under lock_timeout, with retries and backoff.
 
@@ -160,25 +163,31 @@ class Watch:
                         self._watched(subject, replace(first, sql=lock), budget_s=None)
                         guard()
                     for statement in statements:
-                        self._watched(subject, statement, budget_s=None)
+                        self._watched(subject, statement, budget_s=None, heed=heed)
                     record()
             except errors.LockNotAvailable as e:
-                if attempt == self._limits.lock_tries:
-                    raise errors.Aborted(
-                        f"{subject.object}: no {first.lock} lock on {first.relation} in {attempt} tries of "
-                        f"{self.lock_timeout_ms} ms; {e.remedy or 'the blocker is not visible'}",
-                        remedy="run it again when the table is less busy, or end the blocker",
-                    ) from None
-                pause = min(0.1 * 2**attempt, _BACKOFF_LIMIT_S) * random.uniform(0.5, 1)  # noqa: S311
-                self._observer.event(
-                    "retry", object=subject.object, reason=e.remedy or e.message, attempt=attempt, pause_s=pause
-                )
-                self._pause(pause)
+                self.back_off(subject, f"{first.lock} lock on {first.relation}", attempt, self.lock_timeout_ms, e)
                 continue
             except errors.StatementFailed as e:
                 e.remedy = e.remedy or MEND
                 raise
             return
+
+    def back_off(
+        self, subject: Subject, lock: str, attempt: int, timeout_ms: int, error: errors.StatementFailed
+    ) -> None:
+        """Pause after an attempt that did not get its lock, longer each time. Raises `Aborted` after the last."""
+        if attempt == self._limits.lock_tries:
+            raise errors.Aborted(
+                f"{subject.object}: no {lock} in {attempt} tries of {timeout_ms} ms; "
+                f"{error.remedy or 'the blocker is not visible'}",
+                remedy="run it again when the table is less busy, or end the blocker",
+            ) from None
+        pause = min(0.1 * 2**attempt, _BACKOFF_LIMIT_S) * random.uniform(0.5, 1)  # noqa: S311
+        self._observer.event(
+            "retry", object=subject.object, reason=error.remedy or error.message, attempt=attempt, pause_s=pause
+        )
+        self.pause(pause)
 
     def outside_transaction(
         self,
@@ -196,15 +205,45 @@ class Watch:
             if self.work.usable:
                 self.work.set("lock_timeout", f"{self.lock_timeout_ms}ms")
 
+    def looking(self, subject: Subject, statement: Statement) -> None:
+        """A statement that only looks: the server refuses any write in its transaction."""
+        with self.work.transaction(
+            read_only=True, lock_timeout=f"{self.lock_timeout_ms}ms", statement_timeout=self._statement_timeout()
+        ):
+            self._watched(subject, statement, budget_s=None)
+
     def _watched(self, subject: Subject, statement: Statement, *, budget_s: float | None, heed: bool = True) -> None:
         """Run a statement and look after it from the second session. Cancels it past the budget of waiting."""
+        self._observer.event(
+            "statement",
+            object=subject.object,
+            sql=statement.sql,
+            lock=statement.lock.value,
+            relation=statement.relation,
+        )
+        self.follow(subject, statement.sql, budget_s=budget_s, heed=heed)
+
+    def follow(
+        self,
+        subject: Subject,
+        work: str | Callable[[], None],
+        *,
+        look: Callable[[int], Seen] | None = None,
+        since: float | None = None,
+        budget_s: float | None = None,
+        heed: bool = True,
+    ) -> None:
+        """Look after a statement or other work of the working session; `look` tells what its backend is at.
+
+        `since` is when the change began that it is a part of (monotonic seconds).
+        """
         started = last = time.monotonic()
-        before, told, blockers = self.waited, 0.0, ""
-        self._observer.event("statement", object=subject.object, sql=statement.sql, lock=statement.lock.value)
-        running, pid = Running(self.work, statement.sql), self.work.backend_pid
+        before, blockers = self.waited, ""
+        look = look or self.look
+        running, pid = Running(self.work, work), self.work.backend_pid
         try:
             while not running.wait(_POLL_S if last - started < _LATER_S else _POLL_LATER_S):
-                seen = self.look(pid)
+                seen = look(pid)
                 now = time.monotonic()
                 if seen.waiting:
                     self.waited += now - last
@@ -214,9 +253,7 @@ class Watch:
                     self._give_up(running, subject.object, seen, self.waited - before, blockers)
                 if heed:
                     self._heed_interrupts(running)
-                if now - told > _TELL_EVERY_S:
-                    told = now
-                    self.tell(subject, seen, started)
+                self.tell_now_and_then(subject, seen, since or started)
         except BaseException:
             if not running.wait(0):  # nobody looks after it any more, and the session can't be used until it ends
                 self.work.close()
@@ -266,13 +303,13 @@ class Watch:
         self._cancel(running)
         raise errors.Aborted("cancelled by hand", remedy="run it again to go on, or roll back")
 
-    def between(self) -> None:
-        """Between two changes: stop here if somebody asked to."""
+    def between(self, what: str = "changes") -> None:
+        """Between two changes, or two batches of one: stop here if somebody asked to."""
         self._tell_interrupts()
         if self._interrupts.presses:
-            raise errors.Aborted("stopped by hand between two changes", remedy="run it again to go on, or roll back")
+            raise errors.Aborted(f"stopped by hand between two {what}", remedy="run it again to go on, or roll back")
 
-    def _pause(self, seconds: float) -> None:
+    def pause(self, seconds: float) -> None:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             self.between()
@@ -280,6 +317,13 @@ class Watch:
 
     def _statement_timeout(self) -> str:
         return f"{int(self._limits.statement_timeout_s * 1000)}ms"
+
+    def tell_now_and_then(self, subject: Subject, seen: Seen, started: float) -> None:
+        """As `tell`, but not too often of one subject."""
+        told, at = self._told
+        if told != subject or time.monotonic() - at > _TELL_EVERY_S:
+            self._told = (subject, time.monotonic())
+            self.tell(subject, seen, started)
 
     def tell(self, subject: Subject, seen: Seen, started: float) -> None:
         """Tell the observer how far a statement has got that began at `started` (monotonic seconds)."""

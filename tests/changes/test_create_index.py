@@ -9,9 +9,10 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from fix_changes import statements
 from fix_databases import Place, made
 from pgrunbook import changes, db, errors, sqlfile
-from pgrunbook.changes import LockMode, ObjectOptions, State
+from pgrunbook.changes import LockMode, ObjectOptions, Observation, State
 from pgrunbook.changes.create_index import CreateIndex
 
 SCHEMA = """
@@ -116,7 +117,7 @@ def planned(text: str, on: db.Database, **options: object) -> CreateIndex:
     statement = sqlfile.split(text)[0]
     (change,) = changes.typed(statement, {statement.node.idxname: given}, {})
     assert isinstance(change, CreateIndex)
-    return change.resolve(on)
+    return change.resolve(changes.Names(on))
 
 
 def state(text: str, on: db.Database) -> State:
@@ -134,12 +135,12 @@ def test_state_of_an_index__is_absent_then_present(app: Place, form: str) -> Non
     with session(app) as on:
         change = planned(text, on)
         assert change.state(on).state is State.ABSENT
-        for statement in change.apply(State.ABSENT):
+        for statement in statements(change.apply(Observation(State.ABSENT))):
             on.execute(statement.sql)
         assert change.state(on).state is State.PRESENT
         again = changes.again(change.kind, change.resolved_sql(), change.options.model_dump(), 1)
     with session(app, "pg_catalog") as elsewhere:
-        assert again.resolve(elsewhere).object == "app.i"
+        assert again.resolve(changes.Names(elsewhere)).object == "app.i"
 
 
 def test_state_of_each_form_against_each_other__is_different(app: Place) -> None:
@@ -208,7 +209,7 @@ def test_state_of_an_invalid_leftover__is_invalid_and_built_anew(own: Place) -> 
         assert seen.state is State.INVALID
         assert change.capture(on)["leftover"].startswith("CREATE UNIQUE INDEX i ON app.")
         assert change.verify(on)[0].verdict == "failed"
-        for statement in change.apply(seen.state):
+        for statement in statements(change.apply(seen)):
             assert not statement.transactional
             on.execute(statement.sql)
         assert change.verify(on)[0].verdict == "passed"
@@ -276,9 +277,8 @@ def test_resolve__finds_the_table_by_search_path(app: Place) -> None:
 @pytest.mark.parametrize(
     ("table", "message", "remedy"),
     [
-        ("parted", "app.parted is a partitioned table; line 3 of migrate.sql", "name the partitions themselves"),
-        ("v", "app.v is a view; line 3", "name a table"),
-        ("s", "app.s is a sequence; line 3", "name a table"),
+        ("v", "app.v is a view, and line 3 of migrate.sql needs a table or ", "name a table"),
+        ("s", "app.s is a sequence, and line 3", "name a table"),
         ("missing", r"missing does not exist on env:\w+ \(line 3 of migrate.sql\)", "check the runbook's search_path"),
         ("app.missing", r"app.missing does not exist on env:\w+ \(line 3", "check the runbook's search_path"),
     ],
@@ -295,7 +295,7 @@ def test_a_materialized_view_and_a_partition__can_be_indexed(app: Place) -> None
     with session(app) as on:
         for text in ("create index i_mv on mv (a)", "create index i_p on p1 (d desc)"):
             change = planned(text, on)
-            on.execute(change.apply(State.ABSENT)[0].sql)
+            on.execute(statements(change.apply(Observation(State.ABSENT)))[0].sql)
             assert change.state(on).state is State.PRESENT
 
 
@@ -303,7 +303,7 @@ def test_a_materialized_view_and_a_partition__can_be_indexed(app: Place) -> None
 def test_a_definition_that_the_server_refuses__names_the_line(app: Place, form: str) -> None:
     """Told before anything is written, where something stands under the name."""
     build(app, "(a)")
-    message = 'line 2 of migrate.sql can\'t be built on app."Tbl": '
+    message = 'line 2 of migrate.sql can\'t be carried out on app."Tbl": '
     with session(app) as on, pytest.raises(errors.PreflightFailed, match=message) as e:
         planned(f'\ncreate index i on "Tbl" {form}', on).state(on)
     assert e.value.remedy == "mend the statement, or the table it names"
@@ -320,7 +320,7 @@ def test_a_role_without_temporary_tables__is_told_what_to_grant(own: Place) -> N
     try:
         with session(own) as on:
             on.execute(f"set role {role}")
-            with pytest.raises(errors.BadTarget, match="needs a temporary copy of its table: permission denied") as e:
+            with pytest.raises(errors.BadTarget, match="needs a temporary copy: permission denied") as e:
                 state('create index i on "Tbl" (a)', on)
             assert e.value.remedy.startswith(f"grant temporary on database {own.name} to ")
     finally:
@@ -335,33 +335,33 @@ def test_apply_and_undo__are_concurrent_whatever_was_written(app: Place) -> None
     with session(app) as on:
         plain = planned('create index if not exists "I" on "Tbl" (a)', on)
         written_so = planned('create index concurrently "I" on "Tbl" (a)', on)
-    (made,) = plain.apply(State.ABSENT)
+    (made,) = statements(plain.apply(Observation(State.ABSENT)))
     assert made.sql == 'CREATE INDEX CONCURRENTLY "I" ON app."Tbl" USING btree (a)'
     assert (made.lock, made.relation, made.transactional) == (LockMode.SHARE_UPDATE_EXCLUSIVE, 'app."Tbl"', False)
-    (undone,) = plain.undo({})
+    (undone,) = statements(plain.undo({}))
     assert (undone.sql, undone.lock, undone.transactional) == (
         'drop index concurrently app."I"',
         LockMode.SHARE_UPDATE_EXCLUSIVE,
         False,
     )
-    assert [s.sql for s in plain.apply(State.INVALID)] == [undone.sql, made.sql]
+    assert [s.sql for s in statements(plain.apply(Observation(State.INVALID)))] == [undone.sql, made.sql]
     assert plain.lint() == [
         "written without CONCURRENTLY, which would block writes for the whole build; built concurrently"
     ]
-    assert (written_so.lint(), written_so.apply(State.ABSENT)) == ([], [made])
+    assert (written_so.lint(), statements(written_so.apply(Observation(State.ABSENT)))) == ([], [made])
 
 
 def test_apply_with_concurrently_false__locks_and_says_so(app: Place) -> None:
     """For a maintenance window: plain statements, in a transaction, also where CONCURRENTLY was written."""
     with session(app) as on:
         change = planned('create index concurrently if not exists i on "Tbl" (a)', on, concurrently=False)
-        (made,) = change.apply(State.ABSENT)
+        (made,) = statements(change.apply(Observation(State.ABSENT)))
         assert (made.sql, made.lock, made.transactional) == (
             'CREATE INDEX i ON app."Tbl" USING btree (a)',
             LockMode.SHARE,
             True,
         )
-        (undone,) = change.undo({})
+        (undone,) = statements(change.undo({}))
         assert (undone.sql, undone.lock) == ("drop index app.i", LockMode.ACCESS_EXCLUSIVE)
         assert made.transactional
         assert undone.transactional

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from fix_changes import statements
 from fix_databases import Place
 from fix_project import Project
 from pgrunbook import changes, errors, sqlfile
-from pgrunbook.changes import LockMode, ObjectOptions, RawSql, State
+from pgrunbook.changes import LockMode, ObjectOptions, Observation, RawSql, State
 
-UPDATE = "select 1;\nupdate t set a = 1 where a = 2"
+DELETE = "select 1;\ndelete from t where a = 2"
 
 
 def raw(text: str, inverse: tuple[str, ...] = (), **options: object) -> RawSql:
@@ -24,15 +25,15 @@ def raw(text: str, inverse: tuple[str, ...] = (), **options: object) -> RawSql:
 
 def test_a_raw_statement_unanswered_for__says_where_to_answer() -> None:
     """With the label that both ways of answering need, ready to paste."""
-    refusal = raw(UPDATE).refusal()
+    refusal = raw(DELETE).refusal()
     assert "rollback.sql below a comment `-- undoes: statement_2`" in refusal
     assert 'irreversible = "reason" under [objects."statement_2"]' in refusal
 
 
 def test_a_raw_statement_answered_for__is_accepted() -> None:
     """By an inverse, or by a reason why there is none."""
-    assert raw(UPDATE, inverse=("select 2",)).refusal() == ""
-    assert raw(UPDATE, irreversible="the old values are worthless").refusal() == ""
+    assert raw(DELETE, inverse=("select 2",)).refusal() == ""
+    assert raw(DELETE, irreversible="the old values are worthless").refusal() == ""
 
 
 @pytest.mark.parametrize(
@@ -61,9 +62,9 @@ def test_a_statement_that_looks_like_one_of_those__is_accepted(text: str) -> Non
 
 def test_state__is_unknown_and_verified_by_nothing(database: Place) -> None:
     """The catalog can't tell; a check that claims nothing does not gate."""
-    change = raw(UPDATE, inverse=("select 2", "select 3"))
+    change = raw(DELETE, inverse=("select 2", "select 3"))
     with database.connect() as on:
-        assert change.resolve(on).state(on).state is State.UNKNOWN
+        assert change.resolve(changes.Names(on)).state(on).state is State.UNKNOWN
         (check,) = change.verify(on)
         captured = change.capture(on)
     assert (check.verdict, check.gates) == ("not_measurable", False)
@@ -72,19 +73,19 @@ def test_state__is_unknown_and_verified_by_nothing(database: Place) -> None:
 
 def test_apply_and_undo__are_the_written_statements() -> None:
     """Under a lock of which nothing is known; the ledger's inverse goes before the file's."""
-    change = raw(UPDATE, inverse=("select 2", "select 3"))
-    (made,) = change.apply(State.UNKNOWN)
-    assert (made.sql, made.lock, made.transactional) == ("update t set a = 1 where a = 2", LockMode.UNKNOWN, True)
-    assert [s.sql for s in change.undo({})] == ["select 2", "select 3"]
-    assert [s.sql for s in change.undo({"inverse": ["select 4"]})] == ["select 4"]
+    change = raw(DELETE, inverse=("select 2", "select 3"))
+    (made,) = statements(change.apply(Observation(State.UNKNOWN)))
+    assert (made.sql, made.lock, made.transactional) == ("delete from t where a = 2", LockMode.UNKNOWN, True)
+    assert [s.sql for s in statements(change.undo({}))] == ["select 2", "select 3"]
+    assert [s.sql for s in statements(change.undo({"inverse": ["select 4"]}))] == ["select 4"]
     again = changes.again("raw_sql", change.resolved_sql(), change.options.model_dump(), 2)
     assert (again.label, again.resolved_sql()) == (change.label, change.resolved_sql())
 
 
 def test_lint__names_the_reason_of_what_can_not_be_undone() -> None:
     """A reader of the plan sees it before."""
-    assert raw(UPDATE, irreversible="worthless").lint()[1:] == ["irreversible: worthless"]
-    assert len(raw(UPDATE, inverse=("select 2",)).lint()) == 1
+    assert raw(DELETE, irreversible="worthless").lint()[1:] == ["irreversible: worthless"]
+    assert len(raw(DELETE, inverse=("select 2",)).lint()) == 1
 
 
 def test_round_trip__runs_the_inverse_of_rollback_sql(project: Project, database: Place) -> None:

@@ -1,35 +1,45 @@
-"""The protocol of a change kind: all that is true of one kind of statement stands in its one module.
+"""What every kind of change is: all that is true of one kind of statement stands in its one module.
 
-`apply` and `undo` are pure: they return statements. The executor alone knows timeouts, retries, progress,
+`apply` and `undo` are pure: they return phases of statements. The executor alone knows timeouts, retries, progress,
 ledger and journal.
 """
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from pgrunbook import errors
+from pgrunbook.changes._names import Names, Relation
 from pgrunbook.db import Database
 from pgrunbook.findings import Check, passed
-from pgrunbook.sqlfile import SqlStatement
+from pgrunbook.sqlfile import SqlStatement, quoted
 
 
 class LockMode(StrEnum):
     """Table lock modes, weakest first, as in PostgreSQL's documentation, "Explicit Locking"."""
 
+    NONE = "no table lock"
     ACCESS_SHARE = "ACCESS SHARE"
+    ROW_EXCLUSIVE = "ROW EXCLUSIVE"
     SHARE_UPDATE_EXCLUSIVE = "SHARE UPDATE EXCLUSIVE"
     SHARE = "SHARE"
+    SHARE_ROW_EXCLUSIVE = "SHARE ROW EXCLUSIVE"
     ACCESS_EXCLUSIVE = "ACCESS EXCLUSIVE"
     UNKNOWN = "unknown, at worst ACCESS EXCLUSIVE"
 
 
 class State(StrEnum):
-    """What the catalog says of a change's object; "present" means valid and of the planned definition."""
+    """What the catalog says of a change's object; "present" means valid and of the planned definition.
+
+    "absent" is also said of an object that stands with an earlier definition which the change is there to replace,
+    "invalid" of a change that is done in part.
+    """
 
     ABSENT = "absent"
     PRESENT = "present"
@@ -41,11 +51,18 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A state with what was found: `pid` of a running build, `found` and `planned` definitions that differ."""
+    """A state with what was found: `pid` of a running build, `detail` for a reader.
+
+    `found` are the change's own words for what is done of it or stands in its way, for `apply` to go on from.
+    """
 
     state: State
     detail: str = ""
     pid: int = 0
+    found: tuple[str, ...] = ()
+
+
+NOTHING_THERE = Observation(State.ABSENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +76,81 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True)
+class Transaction:
+    """Statements that are committed together."""
+
+    statements: tuple[Statement, ...]
+
+    def __str__(self) -> str:
+        lines = [f"{s.sql};" for s in self.statements]
+        return "\n".join(["begin;", *lines, "commit;"] if len(lines) > 1 else lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """A statement that can't be in a transaction."""
+
+    statement: Statement
+
+    @property
+    def statements(self) -> tuple[Statement, ...]:
+        return (self.statement,)
+
+    def __str__(self) -> str:
+        return f"{self.statement.sql};"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A statement that only looks, run in a read-only transaction; an error that it raises is its finding."""
+
+    statement: Statement
+
+    @property
+    def statements(self) -> tuple[Statement, ...]:
+        return (self.statement,)
+
+    def __str__(self) -> str:
+        return f"begin read only;\n{self.statement.sql};\ncommit;"
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """An UPDATE in batches by ranges of the primary key, a commit each, with the old values kept; `back`: its undo.
+
+    `sql` is the whole UPDATE, `relation` its table. Its parts are SQL as well: `target` is the table as it is read
+    (`only` included), `alias` its name in the others, `others` the rest of the FROM list, `values` what the `columns`
+    are set to, `condition` the WHERE. `at_once`: all in one batch. `key` and `columns` are plain names.
+    """
+
+    relation: str
+    key: tuple[str, ...]
+    columns: tuple[str, ...]
+    sql: str = ""
+    target: str = ""
+    alias: str = ""
+    others: str = ""
+    values: tuple[str, ...] = ()
+    condition: str = ""
+    at_once: bool = False
+    back: bool = False
+
+    @property
+    def statements(self) -> tuple[Statement, ...]:
+        return (Statement(self.sql, LockMode.ROW_EXCLUSIVE, self.relation),)
+
+    def __str__(self) -> str:
+        key = ", ".join(map(quoted, self.key))
+        batches = "in one transaction" if self.at_once else f"in batches by the primary key ({key}), a commit each"
+        if self.back:
+            return f"-- {batches}: the old values go back into the rows of {self.relation} that nobody changed since"
+        return f"-- {batches}; the old values are kept in the ledger's schema\n{self.sql};"
+
+
+Phase = Transaction | Alone | Look | Walk
+
+
+@dataclass(frozen=True, slots=True)
 class Estimate:
     """What a change will need: `bytes` on disk for good, `temporary` while it runs, `rows` it reads."""
 
@@ -68,7 +160,11 @@ class Estimate:
 
 
 class ObjectOptions(BaseModel):
-    """What runbook.toml says of one object, under `[objects."NAME"]`."""
+    """What runbook.toml says of one object, under `[objects."NAME"]`.
+
+    `concurrently = false` accepts the form that blocks; `owner_rights` is the reason why a view may run with its
+    owner's rights on a server without security_invoker.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -76,91 +172,247 @@ class ObjectOptions(BaseModel):
     on_rollback: Literal["undo", "keep"] = "undo"
     acknowledge_loss: str = ""
     irreversible: str = ""
+    owner_rights: str = ""
 
 
 NO_OPTIONS = ObjectOptions()
 
 
-class Change(Protocol):
-    """One statement of a migration, typed by its kind."""
+@dataclass(frozen=True, slots=True)
+class Change(abc.ABC):
+    """One statement of a migration, or a part of one, typed by its kind.
+
+    `later` is the change of the same migration that takes up the same object after this one.
+    """
 
     kind: ClassVar[str]
-    is_index: ClassVar[bool]
+    is_index: ClassVar[bool] = False
+    # the catalog can't tell all that it does: whether it was done is for the ledger to say
+    recorded: ClassVar[bool] = False
+    # it only looks, and is looked at again by verify
+    is_check: ClassVar[bool] = False
+    # an undo may lose data, so that `loss` is asked again under the lock
+    may_lose: ClassVar[bool] = False
+    # where changes with one `together` stand: where the last of them is written, or the first
+    gathers_at_end: ClassVar[bool] = False
 
-    @property
-    def written(self) -> SqlStatement:
-        """The statement as its author wrote it."""
-        ...
+    written: SqlStatement
+    options: ObjectOptions = NO_OPTIONS
+    later: Change | None = field(default=None, repr=False, compare=False, kw_only=True)
 
-    @property
-    def options(self) -> ObjectOptions: ...
+    @classmethod
+    @abc.abstractmethod
+    def from_ast(cls, statement: SqlStatement) -> Self | None:
+        """The change that a statement is; None where it is none of this kind."""
 
     @property
     def label(self) -> str:
         """The key of its options in runbook.toml."""
-        ...
+        return statement_label(self.written)
 
     @property
+    @abc.abstractmethod
     def object(self) -> str:
-        """The qualified name of what it makes."""
-        ...
+        """The qualified name of what it makes or changes."""
+
+    @property
+    def subject(self) -> str:
+        """What it defines, unique in a migration but for changes that replace what is there: kind and name."""
+        return f"{self.kind} {self.object}"
 
     @property
     def relation(self) -> str:
-        """The qualified name of the table it locks; empty where that is unknown."""
-        ...
+        """The qualified name of the table it locks; empty where there is none, or it is unknown."""
+        return ""
 
     @property
     def idents(self) -> tuple[str, ...]:
         """What it adds to the schema's fingerprint, as "kind ident"."""
-        ...
+        return ()
 
-    def resolve(self, db: Database) -> Change:
+    @property
+    def together(self) -> str:
+        """Changes of the same non-empty word are committed together, so that no moment lies between them."""
+        return ""
+
+    @property
+    def makes(self) -> Relation | None:
+        """The relation it makes, which later changes may name."""
+        return None
+
+    @property
+    def creates_in(self) -> str:
+        """The schema in which it needs the right to create; empty for none."""
+        return ""
+
+    @property
+    def irreversible(self) -> str:
+        """Why it has no way back; empty where it has one."""
+        return ""
+
+    @property
+    def if_different(self) -> str:
+        """What to do where its object stands there with another definition."""
+        return "rename one of the two, or drop the found one if nobody needs it"
+
+    @abc.abstractmethod
+    def resolve(self, names: Names) -> Self:
         """The same change with its names resolved on the target. Raises `PreflightFailed`."""
-        ...
 
+    @abc.abstractmethod
     def resolved_sql(self) -> str:
         """The statement with resolved names: what the ledger keeps, enough to make the change again."""
-        ...
 
-    def state(self, db: Database) -> Observation: ...
+    def followed_by(self, later: Sequence[Change]) -> Change:
+        """The same change, knowing the ones that come after it in the migration."""
+        same = [c for c in later if c.subject == self.subject]
+        return replace(self, later=same[-1]) if same else self
 
-    def capture(self, db: Database) -> dict[str, Any]:
+    def may_follow(self, before: Change) -> bool:  # noqa: ARG002
+        """Whether a migration may take up the same object again after `before`."""
+        return False
+
+    @abc.abstractmethod
+    def state(self, db: Database) -> Observation:
+        """What the catalog says of it."""
+
+    def since(self, db: Database, captured: Mapping[str, Any]) -> Observation:  # noqa: ARG002
+        """What became of it, before it is undone: present (undo it), absent (nothing to undo), different (not ours)."""
+        return self.state(db)
+
+    def capture(self, db: Database) -> dict[str, Any]:  # noqa: ARG002
         """What must be remembered to undo it."""
-        ...
+        return {}
 
-    def apply(self, found: State) -> list[Statement]: ...
+    @abc.abstractmethod
+    def apply(self, seen: Observation) -> list[Phase]:
+        """How to carry it out from where it stands."""
 
-    def undo(self, captured: Mapping[str, Any]) -> list[Statement]: ...
+    @abc.abstractmethod
+    def undo(self, captured: Mapping[str, Any]) -> list[Phase]:
+        """How to take it back; from a half-done state as well."""
 
-    def loss(self, db: Database) -> str:
+    def clear(self, seen: Observation, captured: Mapping[str, Any]) -> list[Phase]:
+        """What to clear away after it failed half-way, so that no traffic meets the remains."""
+        return self.undo(captured) if seen.state is State.INVALID else []
+
+    def loss(self, db: Database) -> str:  # noqa: ARG002
         """What an undo would lose now; empty for nothing."""
-        ...
+        return ""
 
-    def verify(self, db: Database) -> list[Check]: ...
+    def verify(self, db: Database) -> list[Check]:
+        """The check every kind has: the catalog holds a valid object of the planned definition."""
+        seen = self.state(db)
+        return [
+            passed(
+                "definition",
+                self.object,
+                seen.state is State.PRESENT,
+                claimed="present, valid, as planned",
+                measured=seen.state.value,
+                detail=seen.detail,
+            )
+        ]
 
-    def estimate(self, db: Database) -> Estimate: ...
+    def estimate(self, db: Database) -> Estimate:  # noqa: ARG002
+        return Estimate()
 
     def lint(self) -> list[str]:
         """What a reader of the plan should know: how the safe form differs from the written one, and why."""
-        ...
+        return []
+
+    def known(self) -> dict[str, bool]:
+        """What the catalog tells and the text does not, for a linter: rewrites, proven, partitioned (true or false)."""
+        return {}
 
 
-def verify_state(change: Change, db: Database) -> list[Check]:
-    """The check every kind has: the catalog holds a valid object of the planned definition."""
-    seen = change.state(db)
-    return [
-        passed(
-            "definition",
-            change.object,
-            seen.state is State.PRESENT,
-            claimed="present, valid, as planned",
-            measured=seen.state.value,
-            detail=seen.detail,
-        )
-    ]
+@dataclass(frozen=True, slots=True)
+class Defined(Change):
+    """A change that moves one object from a definition to another; none is the definition of what is not there.
+
+    A definition is text that is equal where the objects are, whatever their spelling was.
+    """
+
+    # the planned definition is none
+    drops: ClassVar[bool] = False
+
+    @property
+    def replaces(self) -> bool:
+        """Whether it may stand over another definition, which its undo brings back."""
+        return False
+
+    def may_follow(self, before: Change) -> bool:
+        return self.replaces or self.drops or (isinstance(before, Defined) and before.drops)
+
+    @abc.abstractmethod
+    def now(self, db: Database) -> str | None:
+        """The definition in the catalog."""
+
+    @abc.abstractmethod
+    def planned(self, db: Database) -> str | None:
+        """The definition that the statement gives. Raises `PreflightFailed` where it can't be had (yet)."""
+
+    def state(self, db: Database) -> Observation:
+        seen = self._state(db)
+        if seen.state is not State.PRESENT and self.later and self.later.state(db).state is State.PRESENT:
+            return Observation(State.PRESENT, f"line {self.later.written.line} defines it anew, and that is done")
+        return seen
+
+    def _state(self, db: Database) -> Observation:
+        now = self.now(db)
+        if self.drops:
+            return (
+                Observation(State.PRESENT, "is not there")
+                if now is None
+                else Observation(State.ABSENT, f"drops: {now}")
+            )
+        if now is None:
+            return NOTHING_THERE
+        planned, reason = self._planned(db)
+        if now == planned:
+            return Observation(State.PRESENT, now)
+        if self.replaces:
+            return Observation(State.ABSENT, f"replaces: {now}")
+        return Observation(State.DIFFERENT, f"planned: {planned or reason}; found: {now}")
+
+    def _planned(self, db: Database) -> tuple[str | None, str]:
+        try:
+            return self.planned(db), ""
+        except (
+            errors.PreflightFailed
+        ) as e:  # what it needs is made by an earlier change, so it can't be this one's work
+            return None, e.message
+
+    def since(self, db: Database, captured: Mapping[str, Any]) -> Observation:
+        now = self.now(db)
+        if now == captured.get("before"):
+            return Observation(State.ABSENT, "is as it was before")
+        planned = None if self.drops else self._planned(db)[0]
+        if now == planned:
+            return Observation(State.PRESENT, now or "is not there")
+        return Observation(State.DIFFERENT, f"planned: {planned or 'none'}; found: {now or 'none'}")
+
+    def capture(self, db: Database) -> dict[str, Any]:
+        return {"before": self.now(db)}
 
 
-def statements_text(statements: Sequence[Statement]) -> str:
-    """Statements as one text, each ended by a semicolon."""
-    return "\n".join(f"{s.sql};" for s in statements)
+def statement_label(statement: SqlStatement) -> str:
+    """`statement_N`, N counted from 1 in migrate.sql."""
+    return f"statement_{statement.position}"
+
+
+def statements_text(phases: Sequence[Phase]) -> str:
+    """Phases as one text, each statement ended by a semicolon."""
+    return "\n".join(map(str, phases))
+
+
+def one_transaction(*statements: Statement) -> list[Phase]:
+    """Statements as one phase."""
+    return [Transaction(statements)]
+
+
+__all__ = [
+    "NOTHING_THERE", "NO_OPTIONS", "Alone", "Change", "Defined", "Estimate", "LockMode", "Look", "Names",
+    "ObjectOptions", "Observation", "Phase", "Relation", "State", "Statement", "Transaction", "Walk",
+    "one_transaction", "quoted", "statement_label", "statements_text",
+]  # fmt: skip

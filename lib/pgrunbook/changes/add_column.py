@@ -1,81 +1,83 @@
-"""ALTER TABLE … ADD COLUMN whose default is constant or absent: a brief ACCESS EXCLUSIVE lock.
+"""ALTER TABLE … ADD COLUMN: a brief ACCESS EXCLUSIVE lock, no row is touched.
 
-No rewrite, but for a type that is a domain with constraints: only the target's catalog tells, and the plan says so.
+A volatile default is set behind the column, and a backfill of its own gives it to the rows that are there. What makes
+the server rewrite the table has no safe form, and has to be accepted: the plan says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import postgast
 
 from pgrunbook import errors, sqlfile
+from pgrunbook.changes import _constraints
+from pgrunbook.changes._alter import AlterTable, accepting, is_empty, only_command, size_of
 from pgrunbook.changes._base import (
-    NO_OPTIONS,
-    Estimate,
+    NOTHING_THERE,
+    Change,
     LockMode,
-    ObjectOptions,
+    Names,
     Observation,
+    Phase,
     State,
     Statement,
-    verify_state,
+    one_transaction,
 )
-from pgrunbook.changes.create_index import find_relation
+from pgrunbook.changes._parts import default_of, fills_itself, is_serial, may_be_volatile
+from pgrunbook.changes._scratch import copy_table, scratch
+from pgrunbook.changes.set_not_null import SetNotNull
 from pgrunbook.db import Database
-from pgrunbook.findings import Check
 from pgrunbook.sqlfile import SqlStatement, quoted
 
 _PB = postgast.pg_query_pb2
+_KNOWN = {
+    _PB.CONSTR_DEFAULT,
+    _PB.CONSTR_NOTNULL,
+    _PB.CONSTR_NULL,
+    _PB.CONSTR_GENERATED,
+    _PB.CONSTR_IDENTITY,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnSignature:
-    """A column's type, nullability, default and collation, as the catalog spells them."""
+    """A column's type, default and collation, as the catalog spells them, and whether it may be null."""
 
     definition: str
+    not_null: bool
+
+    def __str__(self) -> str:
+        return f"{self.definition}{' not null' if self.not_null else ''}"
 
 
 @dataclass(frozen=True, slots=True)
-class _ConstrainedDomain:
-    found: bool
-
-
-@dataclass(frozen=True, slots=True)
-class AddColumn:
-    """One ADD COLUMN."""
+class AddColumn(AlterTable):
+    """One ADD COLUMN. `becomes_not_null`: a later change of the migration sets it NOT NULL."""
 
     kind: ClassVar[str] = "add_column"
-    is_index: ClassVar[bool] = False
+    may_lose: ClassVar[bool] = True
 
-    written: SqlStatement
-    options: ObjectOptions = NO_OPTIONS
-    schema: str = ""
     rewrites: bool = False
+    becomes_not_null: bool = False
 
     @classmethod
-    def from_ast(cls, statement: SqlStatement, options: Mapping[str, ObjectOptions]) -> AddColumn | None:
+    def from_ast(cls, statement: SqlStatement) -> AddColumn | None:
+        command = only_command(statement, _PB.AT_AddColumn)
         node: Any = statement.node
-        if statement.node_kind != "alter_table_stmt" or node.objtype != _PB.OBJECT_TABLE or len(node.cmds) != 1:
+        if command is None or not _is_whole(_definition(command)):
             return None
-        command = node.cmds[0].alter_table_cmd
-        if command.subtype != _PB.AT_AddColumn or not _is_cheap(_column(node)):
-            return None
-        made = cls(statement, ObjectOptions(), node.relation.schemaname)
-        return replace(made, options=options.get(made.label, ObjectOptions()))
+        return cls(statement, schema=node.relation.schemaname)
 
     @property
-    def _node(self) -> Any:
-        return self.written.node
-
-    @property
-    def table(self) -> str:
-        return str(self._node.relation.relname)
+    def _column(self) -> Any:
+        return _definition(self._command)
 
     @property
     def column(self) -> str:
-        return str(_column(self._node).colname)
+        return str(self._column.colname)
 
     @property
     def label(self) -> str:
@@ -86,57 +88,105 @@ class AddColumn:
         return quoted(self.schema, self.table, self.column)
 
     @property
-    def relation(self) -> str:
-        return quoted(self.schema, self.table)
+    def _sequence(self) -> str:
+        """The sequence that a serial or identity column brings along; empty for none."""
+        identity = any(c.constraint.contype == _PB.CONSTR_IDENTITY for c in self._column.constraints)
+        if not (identity or is_serial(self._column)):
+            return ""
+        return quoted(self.schema, _constraints.chosen_name(self.table, [self.column], "seq"))
 
     @property
     def idents(self) -> tuple[str, ...]:
-        not_null = quoted(self.schema, self.table, f"{self.table}_{self.column}_not_null")  # a constraint from 18 on
-        return (f"column {self.object}", f"constraint {not_null}")
+        not_null = _constraints.chosen_name(self.table, [self.column], "not_null")  # a constraint from 18 on
+        own = (f"column {self.object}", f"constraint {quoted(self.schema, self.table, not_null)}")
+        return (*own, f"sequence {self._sequence}", f"relation {self._sequence}") if self._sequence else own
 
-    def resolve(self, db: Database) -> AddColumn:
-        table = find_relation(db, self.schema, self.table, self.written)
-        if table.kind not in ("r", "p"):
+    @property
+    def creates_in(self) -> str:
+        return self.schema if self._sequence else ""
+
+    @property
+    def _filled_later(self) -> bool:
+        default = default_of(self._column)
+        return default is not None and may_be_volatile(default)
+
+    # -- names ---------------------------------------------------------------------------------------------
+
+    def resolve(self, names: Names) -> AddColumn:
+        table = self._found_table(names)
+        found = replace(self, schema=table.schema)
+        found = replace(found, rewrites=bool(table.oid) and found._rewrites_copy(names.db))
+        if found.rewrites and self.options.concurrently and not is_empty(names, table):
+            if found.state(names.db).state is not State.ABSENT:
+                return found
             raise errors.PreflightFailed(
-                f"{quoted(table.schema, table.name)} is no table (line {self.written.line} of migrate.sql)",
-                remedy="name a table",
+                f"line {self.written.line} of migrate.sql makes the server rewrite {table} ({size_of(names, table)}) "
+                f"while nobody can read or write it: {self._why}",
+                remedy="add a plain column, fill it, then set its default; or plan a maintenance window "
+                f"and {accepting(self.label)}",
             )
-        domain = db.exactly("constrained_domain", _ConstrainedDomain, type=self._cast().partition("::")[2])
-        return replace(self, schema=table.schema, rewrites=domain.found)
+        return found
 
-    def resolved_sql(self) -> str:
-        def qualify(node: Any) -> None:
-            node.relation.schemaname = self.schema
+    @property
+    def _why(self) -> str:
+        if self._sequence:
+            return "each row gets a number of a sequence"
+        if fills_itself(self._column):
+            return "each row gets its generated value"
+        return "its type is a domain with constraints, or its default is volatile"
 
-        return sqlfile.rewritten(self.written.sql, qualify)
+    def followed_by(self, later: Sequence[Change]) -> Change:
+        of_this = (isinstance(c, SetNotNull) and c.object == self.object for c in later)
+        return replace(self, becomes_not_null=any(of_this))
+
+    # -- state ---------------------------------------------------------------------------------------------
 
     def state(self, db: Database) -> Observation:
         actual = self._signature(db, self.schema)
         if actual is None:
-            return Observation(State.ABSENT)
+            return NOTHING_THERE
         planned = self._signature_of_planned(db)
-        if actual != planned:
+        more = actual.not_null and not planned.not_null and self.becomes_not_null
+        if actual != (replace(planned, not_null=True) if more else planned):
             return Observation(State.DIFFERENT, f"planned: {planned}; found: {actual}")
-        return Observation(State.PRESENT, actual)
+        return Observation(State.PRESENT, str(actual))
 
-    def capture(self, db: Database) -> dict[str, Any]:  # noqa: ARG002
-        return {}
+    def apply(self, seen: Observation) -> list[Phase]:  # noqa: ARG002
+        return one_transaction(
+            *(Statement(sql, LockMode.ACCESS_EXCLUSIVE, self.relation) for sql in self._statements(self.schema))
+        )
 
-    def apply(self, found: State) -> list[Statement]:  # noqa: ARG002
-        def exact(node: Any) -> None:
-            node.relation.schemaname = self.schema
+    def _statements(self, schema: str) -> list[str]:
+        """ADD COLUMN, and SET DEFAULT by itself where each row that is there would be given a value."""
+        default = default_of(self._column)
+
+        def add(node: Any) -> None:
+            node.relation.schemaname, node.relation.inh = schema, True
+            node.missing_ok = False
             node.cmds[0].alter_table_cmd.missing_ok = False
+            if self._filled_later:
+                constraints = _definition(node.cmds[0].alter_table_cmd).constraints
+                kept = [c for c in constraints if c.constraint.contype != _PB.CONSTR_DEFAULT]
+                del constraints[:]
+                constraints.extend(kept)
 
-        sql = sqlfile.rewritten(self.written.sql, exact)
-        return [Statement(sql, LockMode.ACCESS_EXCLUSIVE, self.relation)]
+        def set_default(node: Any) -> None:
+            node.relation.schemaname, node.relation.relname = schema, self.table
+            getattr(node.cmds[0].alter_table_cmd, "def").CopyFrom(default)
 
-    def undo(self, captured: Mapping[str, Any]) -> list[Statement]:  # noqa: ARG002
-        sql = f"alter table {self.relation} drop column {quoted(self.column)}"
-        return [Statement(sql, LockMode.ACCESS_EXCLUSIVE, self.relation)]
+        statements = [sqlfile.rewritten(self.written.sql, add)]
+        if self._filled_later:
+            text = f"alter table t alter column {quoted(self.column)} set default 1"
+            statements.append(sqlfile.rewritten(text, set_default))
+        return statements
+
+    def undo(self, captured: Mapping[str, Any]) -> list[Phase]:  # noqa: ARG002
+        return one_transaction(self._alter(f"drop column {quoted(self.column)}"))
 
     def loss(self, db: Database) -> str:
-        """The column's data, where a row holds something else than the default that it was added with."""
-        if self._signature(db, self.schema) is None:
+        """The column's data, where a row holds something else than the constant that it was added with."""
+        generated = any(c.constraint.contype == _PB.CONSTR_GENERATED for c in self._column.constraints)
+        if generated or self._signature(db, self.schema) is None:
             return ""
         column = quoted(self.column)
         default = self._default()  # as text, since json, xml and point can't be compared
@@ -145,76 +195,79 @@ class AddColumn:
         )
         return f"the data in {self.object}" if held else ""
 
-    def verify(self, db: Database) -> list[Check]:
-        return verify_state(self, db)
-
-    def estimate(self, db: Database) -> Estimate:  # noqa: ARG002
-        return Estimate()
+    def known(self) -> dict[str, bool]:
+        return {"rewrites": self.rewrites}
 
     def lint(self) -> list[str]:
         if self.rewrites:
-            return ["takes ACCESS EXCLUSIVE while it rewrites the whole table: its type is a domain with constraints"]
-        return ["takes ACCESS EXCLUSIVE, briefly: no rewrite, under lock_timeout with retries"]
+            return [f"takes ACCESS EXCLUSIVE while it rewrites the whole table: {self._why}"]
+        notes = ["takes ACCESS EXCLUSIVE, briefly: no rewrite, under lock_timeout with retries"]
+        if self._filled_later:
+            notes.append(
+                "written, it would rewrite the whole table under ACCESS EXCLUSIVE for the default of each row; here "
+                "the rows that are there are filled by a backfill of its own"
+            )
+        return notes
 
     def _default(self) -> str:
-        """The constant default as SQL of the column's type; `null` without one."""
-        for item in _column(self._node).constraints:
-            if item.constraint.contype == _PB.CONSTR_DEFAULT:
-                return f"({self._cast(item.constraint.raw_expr)})"
-        return "null"
+        """A constant default as SQL of the column's type; `null` for any other, and without one."""
+        default = default_of(self._column)
+        return f"({self._cast(default)})" if default is not None and _is_constant(default) else "null"
 
-    def _cast(self, value: Any = None) -> str:
-        """A value (None for null, else a node) cast to the column's type."""
+    def _cast(self, value: Any) -> str:
+        """A node cast to the column's type."""
         query = postgast.parse("select null::int")
         cast = query.stmts[0].stmt.select_stmt.target_list[0].res_target.val.type_cast
-        if value is not None:
-            cast.arg.CopyFrom(value)
-        cast.type_name.CopyFrom(_column(self._node).type_name)
+        cast.arg.CopyFrom(value)
+        cast.type_name.CopyFrom(self._column.type_name)
         return str(postgast.deparse(query)).removeprefix("SELECT ")
 
-    def _signature(self, db: Database, schema: str) -> str | None:
-        found = db.one("column_signature", ColumnSignature, table=quoted(schema, self.table), column=self.column)
-        return found.definition if found else None
+    def _signature(self, db: Database, schema: str) -> ColumnSignature | None:
+        return db.one("column_signature", ColumnSignature, table=quoted(schema, self.table), column=self.column)
 
-    def _signature_of_planned(self, db: Database) -> str:
-        """The planned column's signature, from an empty temporary table in a transaction that is rolled back."""
+    def _copy(self, db: Database) -> str:
+        """An empty copy of the table without the column."""
+        copy = copy_table(db, self.relation, self.table)
+        db.execute(f"alter table {copy} drop column if exists {quoted(self.column)}")
+        return copy
 
-        def on_copy(node: Any) -> None:
-            node.relation.schemaname = "pg_temp"
-
+    def _rewrites_copy(self, db: Database) -> bool:
+        """Whether the server makes a new file of the table."""
+        query = "select pg_catalog.pg_relation_filenode($1::pg_catalog.regclass)"
         try:
-            with db.transaction(rollback=True, lock_timeout="5s", client_min_messages="warning"):
-                db.execute(f"create temp table {quoted(self.table)} () on commit drop")
-                db.execute(sqlfile.rewritten(self.written.sql, on_copy))
-                signature = self._signature(db, "pg_temp")
-        except errors.StatementFailed as e:
-            if e.sqlstate == "42501":
-                raise errors.BadTarget(
-                    f"comparing {self.object} with its plan needs a temporary table: {e.message}",
-                    remedy=f"grant temporary on database {quoted(db.database)} to {quoted(db.user)}",
-                ) from None
-            raise errors.PreflightFailed(
-                f"line {self.written.line} of migrate.sql can't be carried out: {e.message}",
-                remedy="mend the statement",
-            ) from None
-        return signature or ""
+            with scratch(db, self):
+                copy = self._copy(db)
+                before = db.value(query, [copy])
+                for sql in self._statements("pg_temp"):
+                    db.execute(sql)
+                return bool(db.value(query, [copy]) != before)
+        except errors.PreflightFailed:  # an earlier change makes what it needs
+            return False
+
+    def _signature_of_planned(self, db: Database) -> ColumnSignature:
+        """The planned column's signature, from an empty temporary table in a transaction that is rolled back."""
+        with scratch(db, self):
+            self._copy(db)
+            for sql in self._statements("pg_temp"):
+                db.execute(sql)
+            signature = self._signature(db, "pg_temp")
+        if signature is None:
+            raise errors.PreflightFailed(f"{self.object} can't be made on a copy", remedy="look at its name")
+        return signature
 
 
-def _column(node: Any) -> Any:
-    return getattr(node.cmds[0].alter_table_cmd, "def").column_def
+def _definition(command: Any) -> Any:
+    return getattr(command, "def").column_def
 
 
-def _is_cheap(column: Any) -> bool:
-    """A type that is no serial, and no constraint but NULL, a constant DEFAULT, or NOT NULL beside one."""
-    kinds = [c.constraint.contype for c in column.constraints]
-    if not set(kinds) <= {_PB.CONSTR_DEFAULT, _PB.CONSTR_NOTNULL, _PB.CONSTR_NULL}:
+def _is_whole(column: Any) -> bool:
+    """Whether nothing is left in it that has to be a change of its own: a constraint, or NOT NULL over no value."""
+    kinds = {c.constraint.contype for c in column.constraints}
+    if not kinds <= _KNOWN:
         return False
-    if _PB.CONSTR_NOTNULL in kinds and _PB.CONSTR_DEFAULT not in kinds:
-        return False
-    if any("serial" in name.string.sval for name in column.type_name.names):
-        return False
-    defaults = [c.constraint.raw_expr for c in column.constraints if c.constraint.contype == _PB.CONSTR_DEFAULT]
-    return all(_is_constant(d) for d in defaults)
+    default = default_of(column)
+    has_values = fills_itself(column) or (default is not None and not may_be_volatile(default))
+    return has_values or _PB.CONSTR_NOTNULL not in kinds
 
 
 def _is_constant(expression: Any) -> bool:

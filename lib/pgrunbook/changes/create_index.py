@@ -1,39 +1,38 @@
-"""CREATE INDEX: built concurrently unless the runbook asks for a maintenance window."""
+"""CREATE INDEX: built concurrently unless the runbook asks for a maintenance window.
+
+A partitioned table gets its index ON ONLY itself, each partition one of its own, built concurrently and attached.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import postgast
 
 from pgrunbook import errors, sqlfile
+from pgrunbook.changes import _indexes, _partitions
+from pgrunbook.changes._alter import accepting, defined_anew, dropped_before
 from pgrunbook.changes._base import (
-    NO_OPTIONS,
+    NOTHING_THERE,
+    Change,
+    Defined,
     Estimate,
     LockMode,
-    ObjectOptions,
+    Names,
     Observation,
+    Phase,
+    Relation,
     State,
     Statement,
-    verify_state,
+    Transaction,
 )
+from pgrunbook.changes._scratch import copy_table, scratch
 from pgrunbook.db import Database
-from pgrunbook.findings import Check
 from pgrunbook.sqlfile import SqlStatement, quoted
 
 _PB = postgast.pg_query_pb2
-
-
-@dataclass(frozen=True, slots=True)
-class Relation:
-    """A table by its resolved name. `kind` is pg_class.relkind."""
-
-    oid: int
-    schema: str
-    name: str
-    kind: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,30 +54,38 @@ class Signature:
 
 
 @dataclass(frozen=True, slots=True)
+class _Planned:
+    """What the server makes of it; `addition` is what the server puts behind a partition's name (`a_b_idx`)."""
+
+    signature: str
+    name: str
+    addition: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Size:
     rows: int
     bytes: int
 
 
 @dataclass(frozen=True, slots=True)
-class CreateIndex:
-    """One CREATE INDEX."""
+class CreateIndex(Change):
+    """One CREATE INDEX. `replaces`: an earlier change drops the index that bears its name."""
 
     kind: ClassVar[str] = "create_index"
     is_index: ClassVar[bool] = True
 
-    written: SqlStatement
-    options: ObjectOptions = NO_OPTIONS
     schema: str = ""
     name: str = ""
+    partitioned: bool = False
+    replaces: bool = False
 
     @classmethod
-    def from_ast(cls, statement: SqlStatement, options: Mapping[str, ObjectOptions]) -> CreateIndex | None:
+    def from_ast(cls, statement: SqlStatement) -> CreateIndex | None:
         if statement.node_kind != "index_stmt":
             return None
         node: Any = statement.node
-        found = options.get(node.idxname, ObjectOptions())
-        return cls(statement, found, node.relation.schemaname, node.idxname)
+        return cls(statement, schema=node.relation.schemaname, name=node.idxname)
 
     @property
     def _node(self) -> Any:
@@ -97,23 +104,52 @@ class CreateIndex:
         return quoted(self.schema, self.name) if self.name else f"an index on {self.relation}"
 
     @property
+    def subject(self) -> str:
+        return f"index {self.object}"
+
+    @property
     def relation(self) -> str:
         return quoted(self.schema, self.table)
+
+    @property
+    def makes(self) -> Relation:
+        return Relation(0, self.schema, self.name, "i")
+
+    @property
+    def creates_in(self) -> str:
+        return self.schema
 
     @property
     def idents(self) -> tuple[str, ...]:
         return (f"index {self.object}", f"invalid index {self.object}")
 
-    def resolve(self, db: Database) -> CreateIndex:
-        table = find_relation(db, self.schema, self.table, self.written)
-        if table.kind != "r" and table.kind != "m":
+    @property
+    def _in_parts(self) -> bool:
+        """Whether it is built partition by partition; ON ONLY a partitioned table the author does so."""
+        return self.partitioned and self.options.concurrently and bool(self._node.relation.inh)
+
+    @property
+    def _concurrently(self) -> bool:
+        return self.options.concurrently and not self.partitioned
+
+    def resolve(self, names: Names) -> CreateIndex:
+        table = names.relation(self.schema, self.table, self.written, "rmp")
+        found = replace(self, schema=table.schema, partitioned=table.kind == "p")
+        if found._in_parts and _partitions.has_foreign(names.db, found.relation):
             raise errors.PreflightFailed(
-                f"{quoted(table.schema, table.name)} is {_KINDS.get(table.kind, 'no table')}; "
-                f"line {self.written.line} of migrate.sql can't build an index on it",
-                remedy="name the partitions themselves" if table.kind == "p" else "name a table",
+                f"{found.relation} has a partition on another server, whose index can't be attached (line "
+                f"{self.written.line} of migrate.sql)",
+                remedy=f"index the partitions one by one, or let it block writes: {accepting(self.label)}",
             )
-        named = replace(self, schema=table.schema)
-        return named if self.name else replace(named, name=named._signature_of_planned(db)[1])
+        named = found if self.name else replace(found, name=found._of_planned(names.db).name)
+        return replace(named, replaces=dropped_before(names, named))
+
+    def followed_by(self, later: Sequence[Change]) -> Change:
+        same = [c for c in later if c.subject == self.subject or getattr(c, "takes_over", "") == self.object]
+        return replace(self, later=same[-1]) if same else self
+
+    def may_follow(self, before: Change) -> bool:
+        return isinstance(before, Defined) and before.drops
 
     def resolved_sql(self) -> str:
         def qualify(node: Any) -> None:
@@ -123,45 +159,91 @@ class CreateIndex:
         return sqlfile.rewritten(self.written.sql, qualify)
 
     def state(self, db: Database) -> Observation:
+        seen = self._seen(db)
+        if seen.state is State.DIFFERENT and self.replaces:
+            seen = replace(seen, state=State.ABSENT)
+        return defined_anew(self, seen, db)
+
+    def _seen(self, db: Database) -> Observation:
         seen = db.one("index_state", IndexState, schema=self.schema, name=self.name, table=self.table)
         if seen is None:
-            return Observation(State.ABSENT)
+            return self._in_tree(db, 0, NOTHING_THERE) if self._in_parts else NOTHING_THERE
         if seen.building_pid:
             return Observation(State.BUILDING, f"backend {seen.building_pid} is building it", seen.building_pid)
+        shown = self._build(concurrently=self._concurrently)
         if not seen.on_table:
-            return Observation(
-                State.DIFFERENT,
-                f"planned: {self._build()}; found: {seen.definition or 'an object that is no index'}",
-            )
+            found = seen.definition or "an object that is no index"
+            return Observation(State.DIFFERENT, f"planned: {shown}; found: {found}")
         actual = db.one("index_signature", Signature, oid=seen.oid)
-        planned, _ = self._signature_of_planned(db)
-        if actual is None or actual.signature != planned:
-            return Observation(State.DIFFERENT, f"planned: {self._build()}; found: {seen.definition}")
-        if not seen.valid:
-            return Observation(State.INVALID, f"left over by a build that did not finish: {seen.definition}")
-        return Observation(State.PRESENT, seen.definition)
+        if actual is None or actual.signature != self._of_planned(db).signature:
+            return Observation(State.DIFFERENT, f"planned: {shown}; found: {seen.definition}")
+        if seen.valid or (self.partitioned and not self._node.relation.inh):
+            return Observation(State.PRESENT, seen.definition)
+        if self._in_parts:
+            there = Observation(State.INVALID, f"not every partition has its part of it: {seen.definition}")
+            return self._in_tree(db, seen.oid, there)
+        return Observation(State.INVALID, f"left over by a build that did not finish: {seen.definition}")
+
+    def _in_tree(self, db: Database, oid: int, seen: Observation) -> Observation:
+        """The same with what is found on the partitions."""
+        planned = self._of_planned(db)
+
+        def fits(index: int) -> bool:
+            found = db.one("index_signature", Signature, oid=index)
+            return found is not None and found.signature == planned.signature
+
+        nodes = _partitions.tree(db, self.relation, (oid, quoted(self.schema, self.name)), planned.addition, fits)
+        in_the_way = [n.index for n in nodes if not oid and not n.is_leaf and n.state == _partitions.FREE]
+        if in_the_way:
+            detail = f"partitioned indexes of its definition are there already: {', '.join(in_the_way)}"
+            return Observation(State.DIFFERENT, detail)
+        return replace(seen, found=_partitions.as_found(nodes))
+
+    def since(self, db: Database, captured: Mapping[str, Any]) -> Observation:
+        seen = self._seen(db)
+        if captured.get("partitioned") and seen.state is State.ABSENT and not _partitions.is_undone(db, captured):
+            return Observation(State.INVALID, "indexes of partitions are left, or not back")
+        return seen
 
     def capture(self, db: Database) -> dict[str, Any]:
         seen = db.one("index_state", IndexState, schema=self.schema, name=self.name, table=self.table)
-        return {"leftover": seen.definition if seen else ""}
+        captured: dict[str, Any] = {"leftover": seen.definition if seen else ""}
+        if self.partitioned:
+            captured |= _partitions.remembered(db, self._seen(db))
+        return captured
 
-    def apply(self, found: State) -> list[Statement]:
-        create = Statement(
-            self._build(),
-            LockMode.SHARE_UPDATE_EXCLUSIVE if self.options.concurrently else LockMode.SHARE,
-            self.relation,
-            transactional=not self.options.concurrently,
-        )
-        return [*self._drop(), create] if found is State.INVALID else [create]
+    def apply(self, seen: Observation) -> list[Phase]:
+        create = self._build(concurrently=self._concurrently)
+        if self._in_parts:
+            return self._built_in_parts(seen)
+        top: Phase = Transaction((Statement(create, LockMode.SHARE, self.relation),))
+        if not self.partitioned:
+            top = _indexes.build(create, self.relation, concurrently=self._concurrently)
+        return [*(self.undo({}) if seen.state is State.INVALID else []), top]
 
-    def undo(self, captured: Mapping[str, Any]) -> list[Statement]:  # noqa: ARG002
-        return self._drop()
+    def _built_in_parts(self, seen: Observation) -> list[Phase]:
+        def on_partition(node: _partitions.Node) -> str:
+            return self._build(concurrently=node.is_leaf, only=not node.is_leaf, on=node)
 
-    def loss(self, db: Database) -> str:  # noqa: ARG002
-        return ""
+        top = Transaction((Statement(self._build(only=True), LockMode.SHARE, self.relation),))
+        is_valid = _partitions.valid(quoted(self.schema, self.name), self.relation)
+        return _partitions.built(seen, top, is_valid, on_partition)
 
-    def verify(self, db: Database) -> list[Check]:
-        return verify_state(self, db)
+    def undo(self, captured: Mapping[str, Any]) -> list[Phase]:
+        name, concurrently = quoted(self.schema, self.name), self.options.concurrently
+        if captured.get("partitioned", self.partitioned):
+            return list(_partitions.dropped(name, self.relation, captured, concurrently=concurrently))
+        return [_indexes.drop(name, self.relation, concurrently=concurrently)]
+
+    def clear(self, seen: Observation, captured: Mapping[str, Any]) -> list[Phase]:
+        if not self._in_parts:
+            return self.undo(captured) if seen.state is State.INVALID else []
+        nodes = _partitions.from_found(seen)
+        return [
+            _indexes.drop(n.index, n.relation, concurrently=True)
+            for n in nodes
+            if n.is_leaf and n.state == _partitions.INVALID
+        ]
 
     def estimate(self, db: Database) -> Estimate:
         columns = [e.index_elem.name for e in [*self._node.index_params, *self._node.index_including_params]]
@@ -179,29 +261,37 @@ class CreateIndex:
         # a B-tree build sorts all its tuples, at worst on disk; the final merge and the index exist side by side
         return Estimate(bytes=size.bytes, temporary=size.bytes, rows=size.rows)
 
+    def known(self) -> dict[str, bool]:
+        return {"partitioned": self.partitioned}
+
     def lint(self) -> list[str]:
         if not self.options.concurrently:
             return [f"blocks writes to {self.relation} for the whole build, as the runbook asks (concurrently = false)"]
+        if self.partitioned:
+            notes = [f"dropping it locks {self.relation} and all its partitions: ACCESS EXCLUSIVE, briefly"]
+            if self._in_parts:
+                notes.insert(
+                    0,
+                    "written, it would block writes to all partitions for the whole build; here it is made ON ONLY "
+                    "the parent, built concurrently on each partition, and attached",
+                )
+            return notes
         if not self._node.concurrent:
             return ["written without CONCURRENTLY, which would block writes for the whole build; built concurrently"]
         return []
 
-    def _build(self) -> str:
+    def _build(self, *, concurrently: bool = False, only: bool = False, on: _partitions.Node | None = None) -> str:
         def safe(node: Any) -> None:
             node.relation.schemaname = self.schema
             node.idxname = self.name
-            node.concurrent = self.options.concurrently
+            node.concurrent = concurrently
             node.if_not_exists = False  # the plan looked: a name alone is no proof
+            node.relation.inh = not only and (self._node.relation.inh or not self.partitioned)
+            if on:
+                node.relation.schemaname, node.relation.relname = on.schema, on.table
+                node.idxname = on.name
 
         return sqlfile.rewritten(self.written.sql, safe)
-
-    def _drop(self) -> list[Statement]:
-        name = quoted(self.schema, self.name)
-        if self.options.concurrently:
-            sql, lock = f"drop index concurrently {name}", LockMode.SHARE_UPDATE_EXCLUSIVE
-        else:
-            sql, lock = f"drop index {name}", LockMode.ACCESS_EXCLUSIVE
-        return [Statement(sql, lock, self.relation, transactional=not self.options.concurrently)]
 
     def _not_null_columns(self) -> list[str]:
         """The columns of a predicate that is just `a is not null [and …]`, whose share of rows is known."""
@@ -215,62 +305,42 @@ class CreateIndex:
             columns.append(str(fields[-1].string.sval))
         return columns
 
-    def _signature_of_planned(self, db: Database) -> tuple[str, str]:
-        """The planned index's signature and, where it has no name, the one the server would choose.
-
-        The index is built on an empty temporary copy of the table, in a transaction that is rolled back:
-        comparing texts or trees calls equal definitions different (`a = any (array[…])` against `a in (…)`).
-        """
+    def _of_planned(self, db: Database) -> _Planned:
+        """The planned index's signature and names, built on an empty temporary copy of the table."""
 
         def on_copy(node: Any) -> None:
             node.relation.schemaname = "pg_temp"
+            node.relation.relname = copied
+            node.relation.inh = True
             node.concurrent = False
             node.if_not_exists = False
             node.table_space = ""
+            node.idxname = self.name
 
-        copy = quoted("pg_temp", self.table)
-        original = quoted(self.schema, self.table)
-        try:
-            with db.transaction(rollback=True, lock_timeout="5s", client_min_messages="warning"):
-                db.execute(f"create temp table {quoted(self.table)} (like {original}) on commit drop")
-                db.execute(sqlfile.rewritten(self.written.sql, on_copy))
-                found = db.dicts(
-                    "select i.indexrelid, c.relname from pg_catalog.pg_index i"
-                    " join pg_catalog.pg_class c on c.oid = i.indexrelid where i.indrelid = $1::regclass",
-                    [copy],
-                )[0]
-                signature = db.exactly("index_signature", Signature, oid=found["indexrelid"])
-        except errors.StatementFailed as e:
-            if e.sqlstate == "42501":
-                temporary = db.value("select pg_catalog.has_database_privilege(current_database(), 'temporary')")
-                raise errors.BadTarget(
-                    f"comparing {self.object} with its plan needs a temporary copy of its table: {e.message}",
-                    remedy=f"run as the owner of {original}"
-                    if temporary
-                    else f"grant temporary on database {quoted(db.database)} to {quoted(db.user)}",
-                ) from None
-            raise errors.PreflightFailed(
-                f"line {self.written.line} of migrate.sql can't be built on {original}: {e.message}",
-                remedy="mend the statement, or the table it names",
-            ) from None
-        return signature.signature, found["relname"]
+        def unnamed(node: Any) -> None:
+            on_copy(node)
+            node.idxname = ""
+
+        copied = self.table
+        with scratch(db, self):
+            copy = copy_table(db, self.relation, copied)
+            db.execute(sqlfile.rewritten(self.written.sql, on_copy if self.name else unnamed))
+            made = _index_on(db, copy)
+            signature = db.exactly("index_signature", Signature, oid=made[0])
+            addition = ""
+            if self.partitioned:
+                copied = "u" if copied == "t" else "t"
+                copy = copy_table(db, copy, copied)
+                db.execute(sqlfile.rewritten(self.written.sql, unnamed))
+                addition = _index_on(db, copy)[1].removeprefix(f"{copied}_")
+        return _Planned(signature.signature, made[1], addition)
 
 
-_KINDS = {
-    "p": "a partitioned table",
-    "v": "a view",
-    "f": "a foreign table",
-    "i": "an index",
-    "S": "a sequence",
-}
-
-
-def find_relation(db: Database, schema: str, name: str, written: SqlStatement) -> Relation:
-    """The relation a statement names, found as the server would under the session's search_path."""
-    found = db.one("relation", Relation, name=quoted(schema, name))
-    if found is None:
-        raise errors.PreflightFailed(
-            f"{quoted(schema, name)} does not exist on {db.target.name} (line {written.line} of migrate.sql)",
-            remedy="check the runbook's search_path and the target",
-        )
-    return found
+def _index_on(db: Database, table: str) -> tuple[int, str]:
+    """The oid and the name of the index of a table that has one."""
+    rows = db.rows(
+        "select i.indexrelid::int8, c.relname::text from pg_catalog.pg_index i"
+        " join pg_catalog.pg_class c on c.oid = i.indexrelid where i.indrelid = $1::regclass",
+        [table],
+    )
+    return int(rows[0][0]), str(rows[0][1])

@@ -10,7 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from pgrunbook.changes._base import NO_OPTIONS, Estimate, LockMode, ObjectOptions, Observation, State, Statement
+from pgrunbook.changes._base import (
+    Change,
+    LockMode,
+    Names,
+    Observation,
+    Phase,
+    State,
+    Statement,
+    one_transaction,
+)
 from pgrunbook.db import Database
 from pgrunbook.findings import Check, Verdict
 from pgrunbook.sqlfile import SqlStatement
@@ -23,31 +32,25 @@ _DECIDED_BY_THE_PLAN = {"transaction_stmt", "variable_set_stmt", "copy_stmt"}
 
 
 @dataclass(frozen=True, slots=True)
-class RawSql:
+class RawSql(Change):
     """One statement of unknown kind; `inverse` are the statements of rollback.sql that undo it."""
 
     kind: ClassVar[str] = "raw_sql"
-    is_index: ClassVar[bool] = False
+    recorded: ClassVar[bool] = True
 
-    written: SqlStatement
-    options: ObjectOptions = NO_OPTIONS
     inverse: tuple[str, ...] = ()
 
-    @property
-    def label(self) -> str:
-        return label(self.written)
+    @classmethod
+    def from_ast(cls, statement: SqlStatement) -> RawSql:
+        return cls(statement)
 
     @property
     def object(self) -> str:
         return self.label
 
     @property
-    def relation(self) -> str:
-        return ""
-
-    @property
-    def idents(self) -> tuple[str, ...]:
-        return ()
+    def irreversible(self) -> str:
+        return "" if self.inverse else self.options.irreversible
 
     def refusal(self) -> str:
         """Why the statement can't be run as it stands; empty when it can."""
@@ -60,7 +63,7 @@ class RawSql:
             )
         return ""
 
-    def resolve(self, db: Database) -> RawSql:  # noqa: ARG002
+    def resolve(self, names: Names) -> RawSql:  # noqa: ARG002
         return self
 
     def resolved_sql(self) -> str:
@@ -69,24 +72,22 @@ class RawSql:
     def state(self, db: Database) -> Observation:  # noqa: ARG002
         return Observation(State.UNKNOWN, "only the ledger can tell")
 
+    def since(self, db: Database, captured: Mapping[str, Any]) -> Observation:  # noqa: ARG002
+        return Observation(State.PRESENT, "was committed with its row in the ledger")
+
     def capture(self, db: Database) -> dict[str, Any]:  # noqa: ARG002
         return {"inverse": list(self.inverse)}
 
-    def apply(self, found: State) -> list[Statement]:  # noqa: ARG002
-        return [Statement(self.written.sql, LockMode.UNKNOWN, "")]
+    def apply(self, seen: Observation) -> list[Phase]:  # noqa: ARG002
+        return one_transaction(Statement(self.written.sql, LockMode.UNKNOWN, ""))
 
-    def undo(self, captured: Mapping[str, Any]) -> list[Statement]:
-        return [Statement(sql, LockMode.UNKNOWN, "") for sql in captured.get("inverse", self.inverse)]
-
-    def loss(self, db: Database) -> str:  # noqa: ARG002
-        return ""
+    def undo(self, captured: Mapping[str, Any]) -> list[Phase]:
+        inverse = [Statement(sql, LockMode.UNKNOWN, "") for sql in captured.get("inverse", self.inverse)]
+        return one_transaction(*inverse) if inverse else []
 
     def verify(self, db: Database) -> list[Check]:  # noqa: ARG002
         detail = "a statement of no known kind leaves nothing in the catalog to compare; a check file can"
         return [Check("definition", self.object, Verdict.NOT_MEASURABLE, gates=False, detail=detail)]
-
-    def estimate(self, db: Database) -> Estimate:  # noqa: ARG002
-        return Estimate()
 
     def lint(self) -> list[str]:
         notes = ["of no known kind: run as written, its lock is not known"]
@@ -110,8 +111,3 @@ def _is_concurrent(statement: SqlStatement) -> bool:
     if statement.node_kind == "alter_table_stmt":
         return any(getattr(c.alter_table_cmd, "def").partition_cmd.concurrent for c in node.cmds)
     return statement.node_kind == "drop_stmt" and bool(node.concurrent)
-
-
-def label(statement: SqlStatement) -> str:
-    """`statement_N`, N counted from 1 in migrate.sql."""
-    return f"statement_{statement.position}"

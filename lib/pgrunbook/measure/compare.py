@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pgrunbook.measure.sampling import Sample
@@ -74,7 +74,7 @@ def shown_ms(sample: Sample) -> str:
 
 @dataclass(frozen=True, slots=True)
 class QuerySummary:
-    """A query over all its bind sets: the geometric means of the medians, and of the factors.
+    """A query over all its bind sets: the geometric means of the medians, and of the factors; all buffers together.
 
     With the geometric mean the factor of the times told is the mean of the factors, so the row can't contradict itself.
 
@@ -93,6 +93,8 @@ class QuerySummary:
     censored_before: bool
     censored_after: bool
     same_answers: bool | None
+    buffers_before: int | None = None
+    buffers_after: int | None = None
 
 
 def summarise(pairs: Sequence[Comparison]) -> list[QuerySummary]:
@@ -101,6 +103,7 @@ def summarise(pairs: Sequence[Comparison]) -> list[QuerySummary]:
     for query in dict.fromkeys(p.query for p in pairs):
         own = [p for p in pairs if p.query == query]
         factors = [p.factor for p in own]
+        whole = [p for p in own if not (p.before.startswith(">") or p.after.startswith(">"))]  # else they are not known
         rows.append(
             QuerySummary(
                 query=query,
@@ -114,9 +117,31 @@ def summarise(pairs: Sequence[Comparison]) -> list[QuerySummary]:
                 censored_before=any(p.before.startswith(">") for p in own),
                 censored_after=any(p.after.startswith(">") for p in own),
                 same_answers=_all_same([p.same_answer for p in own]),
+                buffers_before=sum(p.buffers_before for p in whole) if whole else None,
+                buffers_after=sum(p.buffers_after for p in whole) if whole else None,
             )
         )
     return rows
+
+
+def cpu_change(
+    before: Sequence[Sample], after: Sequence[Sample], weights: Mapping[str, float]
+) -> tuple[float, float] | None:
+    """Processor time in ms of one execution of the whole weighted workload, before and after; None where unknown.
+
+    A bind set over its limit on either side is left out of both.
+    """
+    partners = {(s.query, s.binds): s for s in after}
+    pairs = [(old, partners[old.query, old.binds]) for old in before if (old.query, old.binds) in partners]
+    known = [(a, b) for a, b in pairs if not (a.censored or b.censored)]
+    if not known or any(s.cpu_ms is None for pair in known for s in pair):
+        return None
+
+    def total(samples: Sequence[Sample]) -> float:
+        by_query = {q: [s.cpu_ms or 0.0 for s in samples if s.query == q] for q in {s.query for s in samples}}
+        return sum(weights.get(q, 1) * statistics.fmean(times) for q, times in by_query.items())
+
+    return total([a for a, _ in known]), total([b for _, b in known])
 
 
 def _mean(values: Sequence[float]) -> float:

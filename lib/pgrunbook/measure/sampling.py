@@ -1,8 +1,8 @@
 """Measuring the workload: plan, buffers and answer once a bind set, then timed runs, interleaved.
 
-Reads only: one short read-only transaction a sample, with a statement_timeout. A query over its limit is a
-censored value, not an error. Buffers and answers repeat exactly on warm data; times do not, so their number of
-samples stands beside them.
+Reads only: one short read-only transaction a sample, with a statement_timeout, as the role and on behalf of whom the
+query's file says. A query over its limit is a censored value, not an error. Buffers and answers repeat exactly on warm
+data; times do not, so their number of samples stands beside them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 from pgrunbook import errors
 from pgrunbook.db import Database
 from pgrunbook.evidence.redact import without_literals
+from pgrunbook.measure import asking
 from pgrunbook.measure.workload import BindSet
 from pgrunbook.runbook import Query
 from pgrunbook.sqlfile import SqlStatement
@@ -33,7 +34,8 @@ _NAMES = {  # of a plan's node: what is no expression
 class Sample:
     """One query with one bind set. Times in ms, of all the file's statements together; `buffers` in blocks of 8 kB.
 
-    `censored` is the limit in seconds that the query went over, 0 when it did not.
+    `censored` is the limit in seconds that the query went over, 0 when it did not. `cpu_ms` is what one execution
+    takes of the backend's processor time, None where it can't be read.
     """
 
     query: str
@@ -47,6 +49,7 @@ class Sample:
     times_ms: tuple[float, ...] = field(repr=False)
     censored: float = 0
     plans: tuple[Any, ...] = field(default=(), repr=False)
+    cpu_ms: float | None = None
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Sample:
@@ -79,21 +82,23 @@ def measure(
     tell: Callable[[str], None] = lambda _: None,
     *,
     samples: int = 40,
+    cpu: Callable[[], float] | None = None,
 ) -> list[Sample]:
     """Measure one query over its bind sets: one explained run each, then timed runs in turn, up to `samples` each.
 
     Up to 40 of them are taken as long as a bind set's share of time lasts; more are asked for, and are taken.
+    `cpu` tells the backend's processor time so far in seconds. Raises `BadTarget` where the query's role can't be had.
     """
+    asking.require_role(db, query.role, f"workload/{query.name}.sql")
     explained = []
     for number, one in enumerate(binds, 1):
         tell(f"{query.name}: plan and answer, bind set {number} of {len(binds)}")
         explained.append(_explain(db, query, one, timeout_s))
-    times: dict[str, list[float]] = {}
+    times: dict[str, _Times] = {}
     if samples:
         tell(f"{query.name}: timed runs over {len(binds)} bind sets")
-        times = _timed(
-            db, query, [b for b, e in zip(binds, explained, strict=True) if not e.censored], timeout_s, samples
-        )
+        known = [b for b, e in zip(binds, explained, strict=True) if not e.censored]
+        times = _timed(db, query, known, timeout_s, samples, cpu)
     return [
         Sample(
             query=query.name,
@@ -104,9 +109,10 @@ def measure(
             plan=seen.plan,
             indexes=seen.indexes,
             answer=seen.answer,
-            times_ms=tuple(round(t, 4) for t in times.get(one.label, ())),
+            times_ms=tuple(round(t, 4) for t in times[one.label].ms) if one.label in times else (),
             censored=seen.censored,
             plans=seen.plans,
+            cpu_ms=times[one.label].cpu_ms if one.label in times else None,
         )
         for one, text, seen in zip(binds, shown, explained, strict=True)
     ]
@@ -128,13 +134,13 @@ def _explain(db: Database, query: Query, binds: BindSet, timeout_s: float) -> _E
     try:
         for statement in query.statements:
             values = [binds.values[p] for p in statement.parameters]
-            with _sample(db, timeout_s):
+            with _sample(db, query, binds, timeout_s):
                 db.drain(statement.sql, values)  # warm: the plan below shall count buffers, not a cold start
-            with _sample(db, timeout_s):
+            with _sample(db, query, binds, timeout_s):
                 plans.append(
                     db.value(f"explain (analyze, buffers, timing off, format json) {statement.sql}", values)[0]["Plan"]
                 )
-            with _sample(db, timeout_s):
+            with _sample(db, query, binds, timeout_s):
                 count, answer = _answer(db, statement, values, query.order)
             rows += count
             answers.append(answer)
@@ -165,31 +171,54 @@ def _answer(db: Database, statement: SqlStatement, values: Sequence[Any], order:
     return count, digest
 
 
+@dataclass(slots=True)
+class _Times:
+    """A bind set's timed runs in ms, and their processor time together in seconds."""
+
+    ms: list[float] = field(default_factory=list)
+    cpu_s: float | None = None
+
+    @property
+    def cpu_ms(self) -> float | None:
+        return None if self.cpu_s is None or not self.ms else round(1000 * self.cpu_s / len(self.ms), 4)
+
+
 def _timed(
-    db: Database, query: Query, binds: Sequence[BindSet], timeout_s: float, samples: int
-) -> dict[str, list[float]]:
-    times: dict[str, list[float]] = {b.label: [] for b in binds}
+    db: Database,
+    query: Query,
+    binds: Sequence[BindSet],
+    timeout_s: float,
+    samples: int,
+    cpu: Callable[[], float] | None,
+) -> dict[str, _Times]:
+    times = {b.label: _Times(cpu_s=0.0 if cpu else None) for b in binds}
     end = time.perf_counter() + BUDGET_S * len(binds)
     for round_number in range(samples):
         if round_number >= SAMPLES_FROM and samples <= SAMPLES_TO and time.perf_counter() > end:
             break
         for one in binds:  # in turn, so that a busy moment of the machine does not hit one of them alone
+            own, before = times[one.label], cpu() if cpu else 0.0
             try:
                 spent = 0.0
-                with _sample(db, timeout_s):
+                with _sample(db, query, one, timeout_s):
                     for statement in query.statements:
                         values = [one.values[p] for p in statement.parameters]
                         started = time.perf_counter()
                         db.drain(statement.sql, values)
                         spent += time.perf_counter() - started
-                times[one.label].append(spent * 1000)
+                own.ms.append(spent * 1000)
             except errors.StatementCancelled:
-                times[one.label].append(timeout_s * 1000)
+                own.ms.append(timeout_s * 1000)
+            if cpu and own.cpu_s is not None:
+                own.cpu_s += cpu() - before
     return times
 
 
-def _sample(db: Database, timeout_s: float) -> Any:
-    return db.transaction(read_only=True, statement_timeout=f"{int(timeout_s * 1000)}ms")
+def _sample(db: Database, query: Query, binds: BindSet, timeout_s: float) -> Any:
+    """The transaction of one sample, in which the query's own role asks."""
+    timeout = f"{int(timeout_s * 1000)}ms"
+    local = asking.of_query(query, binds.values)
+    return db.transaction(read_only=True, statement_timeout=timeout, **local)  # type: ignore[arg-type]
 
 
 def access(plan: dict[str, Any]) -> list[str]:
@@ -214,14 +243,14 @@ def without_values(plan: Any) -> Any:
     return without_literals(plan) if isinstance(plan, str) else plan
 
 
-def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield plan
     for child in plan.get("Plans", ()):
-        yield from _nodes(child)
+        yield from nodes(child)
 
 
 def _scans(plan: dict[str, Any]) -> Iterator[str]:
-    for node in _nodes(plan):
+    for node in nodes(plan):
         name = node.get("Index Name") or node.get("Relation Name")
         kind = node["Node Type"]
         if name and kind.endswith("Scan") and kind != "Bitmap Heap Scan":  # its index scans are nodes of their own
@@ -230,4 +259,4 @@ def _scans(plan: dict[str, Any]) -> Iterator[str]:
 
 def _index_names(plan: dict[str, Any]) -> Iterator[str]:
     """The indexes a plan reads. EXPLAIN gives names without schema."""
-    return (node["Index Name"] for node in _nodes(plan) if "Index Name" in node)
+    return (node["Index Name"] for node in nodes(plan) if "Index Name" in node)

@@ -1,5 +1,7 @@
 """Bind values for the workload: sampled once by the baseline, the same ones used ever after.
 
+So are the claims of who asks: the columns that a query's `settings` name.
+
 Values may be personal data: they stay in the run's private folder; everywhere else a keyed tag stands for them.
 """
 
@@ -38,23 +40,23 @@ class BindSet:
 
 def sample_binds(db: Database, query: Query, now: datetime, timeout_s: float) -> list[BindSet]:
     """Sample a query's bind values from the data. Raises `WrongUsage` where a sampling query does not fit."""
-    if not query.parameters:
+    if not query.sampled:
         return [BindSet("no parameters", {})]
-    if query.parameters == ("now",) and not query.binds:
+    if query.sampled == ("now",) and not query.binds:
         return [BindSet("now", {"now": now.isoformat()})]
     sets = []
     for name, sql in query.binds.items():
         with db.transaction(read_only=True, statement_timeout=f"{int(timeout_s * 1000)}ms"):
             rows = db.rows(_AS_TEXT.replace("{query}", sqlfile.split(sql)[0].sql))
         for number, (row,) in enumerate(rows, 1):
-            values = {p: row[p] for p in query.parameters if p in row}
-            if "now" in query.parameters:
+            values = {p: row[p] for p in query.sampled if p in row}
+            if "now" in query.sampled:
                 values.setdefault("now", now.isoformat())
-            missing = [p for p in query.parameters if p not in values]
+            missing = [p for p in query.sampled if p not in values]
             if missing:
                 raise errors.WrongUsage(
                     f"workload/{query.name}.sql: binds.{name} samples no value for {', '.join(missing)}",
-                    remedy="name its columns after the query's parameters",
+                    remedy="name its columns after the query's parameters and settings",
                 )
             sets.append(BindSet(f"{name} {number}" if len(rows) > 1 else name, values))
     if not sets:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
 from pgrunbook import errors
 from pgrunbook.findings import Check
-from pgrunbook.measure import probe, sampling, workload
+from pgrunbook.measure import cpu, probe, sampling, workload
 from pgrunbook.measure.sampling import Sample
 from pgrunbook.measure.workload import BindSet
-from pgrunbook.runbook import Assertion
+from pgrunbook.runbook import Assertion, Query
 from pgrunbook.stages._base import Session
 
 BINDS = "binds.json"
@@ -68,6 +70,24 @@ def _count(session: Session, table: str) -> int | None:
         return None
 
 
+def contents(session: Session, tables: Iterable[str]) -> dict[str, str]:
+    """A hash of each table's rows whatever their order, made in the server; without those that take too long.
+
+    Only of a quiet database: on a live one others write meanwhile.
+    """
+    found: dict[str, str] = {}
+    timeout = f"{int(session.runbook.about.limits.query_timeout_s * 1000)}ms"
+    for table in tables if quiet(session) else ():
+        session.tell(f"hashing the rows of {table}")
+        query = f"select coalesce(sum(hashtextextended(t::text, 0)::numeric), 0)::text from {table} t"  # noqa: S608
+        with (
+            contextlib.suppress(errors.StatementCancelled),
+            session.database.transaction(read_only=True, statement_timeout=timeout),
+        ):
+            found[table] = str(session.database.value(query))
+    return found
+
+
 def sample_binds(session: Session) -> None:
     """Sample the workload's bind values and keep them, with the key of their tags, in the private folder."""
     now = datetime.now(UTC)
@@ -81,21 +101,30 @@ def sample_binds(session: Session) -> None:
 
 def measure(session: Session, *, timed: bool = True) -> list[Sample]:
     """Measure the whole workload with the run's own bind values."""
-    kept = session.read_json(BINDS, private=True)
-    key = bytes.fromhex(kept["key"])
+    key = bytes.fromhex(session.read_json(BINDS, private=True)["key"])
     found: list[Sample] = []
+    # elsewhere the server is on another machine, or behind a wall of this one
+    clock = cpu.clock(session.database.backend_pid) if session.target.is_sandbox else None
     samples = session.runbook.about.limits.samples if timed else 0
     for query in session.runbook.workload:
-        binds = [BindSet(b["label"], b["values"]) for b in kept["binds"].get(query.name, ())]
-        if not binds:
-            raise errors.CheckFailed(
-                f"workload/{query.name}.sql is newer than the baseline of run {session.run_id}",
-                remedy="begin a new run with 10_baseline",
-            )
+        binds = kept_binds(session, query)
         shown = [b.shown(query.harmless, key) for b in binds]
         timeout = session.runbook.about.limits.query_timeout_s
-        found += sampling.measure(session.database, query, binds, shown, timeout, session.tell, samples=samples)
+        found += sampling.measure(
+            session.database, query, binds, shown, timeout, session.tell, samples=samples, cpu=clock
+        )
     return found
+
+
+def kept_binds(session: Session, query: Query) -> list[BindSet]:
+    """The bind values that the baseline sampled for a query. Raises `CheckFailed` where it did not know the query."""
+    kept = session.read_json(BINDS, private=True)["binds"].get(query.name)
+    if not kept or any(p not in b["values"] for b in kept for p in query.sampled):
+        raise errors.CheckFailed(
+            f"workload/{query.name}.sql is newer than the baseline of run {session.run_id}",
+            remedy="begin a new run with 10_baseline",
+        )
+    return [BindSet(b["label"], b["values"]) for b in kept]
 
 
 def keep(session: Session, name: str, samples: list[Sample]) -> None:
@@ -106,6 +135,11 @@ def keep(session: Session, name: str, samples: list[Sample]) -> None:
 def kept(session: Session, name: str) -> list[Sample]:
     """The samples of an earlier stage."""
     return [Sample.from_json(row) for row in session.read_json(name)]
+
+
+def may_write(session: Session) -> bool:
+    """Whether what writes may be tried (and rolled back): on the sandbox, elsewhere where `production` says so."""
+    return session.target.is_sandbox or bool(getattr(session.parameters, "production", False))
 
 
 def run_probe(session: Session, assertion: Assertion) -> Check:

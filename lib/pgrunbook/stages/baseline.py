@@ -1,4 +1,4 @@
-"""Baseline: what is there before the change. Reads only."""
+"""Baseline: what is there before the change. What it tries to write, to see who may, is always rolled back."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ from dataclasses import asdict, dataclass
 from pgrunbook import fingerprint
 from pgrunbook.findings import Check, Verdict, passed
 from pgrunbook.measure.compare import shown_ms
+from pgrunbook.measure.evaluations import Evaluation
+from pgrunbook.measure.exposure import Exposed
 from pgrunbook.measure.sampling import P99_NEEDS, Sample
-from pgrunbook.stages import _measuring
+from pgrunbook.stages import _measuring, _security
 from pgrunbook.stages._base import Parameters, Session, StageResult, part
 from pgrunbook.stages._measuring import DatabaseSize, TableSize
+from pgrunbook.stages._security import Reach
 
 
 class BaselineParameters(Parameters):
-    """Baseline has the common parameters only."""
+    """`production`: what an actor may write is tried (and rolled back) on a target that is not the sandbox."""
+
+    production: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,6 @@ def surroundings(session: Session) -> list[Fact]:
     """Server, database, role and the age of its statistics."""
     who = session.identity
     size = session.database.exactly("size", DatabaseSize)
-    session.write_json("baseline_size.json", asdict(size))
     return [
         Fact("runbook", f"{session.runbook.name}: {session.runbook.about.title}"),
         Fact("source", session.runbook.about.source),
@@ -74,10 +78,24 @@ def surroundings(session: Session) -> list[Fact]:
 
 
 @part
+def visibility(session: Session) -> list[Reach] | str:
+    """Who reaches which rows; tried before sizes and buffers are measured, for what it tries leaves dead rows."""
+    return _security.reach_before(session)
+
+
+@part
+def exposure(session: Session) -> list[Exposed] | str:
+    """Owners, row security, readers of what the plan makes, and the roles that no policy holds back."""
+    return _security.exposed_before(session)
+
+
+@part
 def tables(session: Session) -> list[TableSize]:
     """Tables with sizes, rows and the age of their statistics."""
+    session.write_json("baseline_size.json", asdict(session.database.exactly("size", DatabaseSize)))
     found = _measuring.tables(session)
     session.write_json("baseline_tables.json", [asdict(t) for t in found])
+    session.write_json("baseline_contents.json", _measuring.contents(session, [t.table for t in found]))
     never = [t.table for t in found if t.never_analyzed]
     session.record(
         [
@@ -134,6 +152,12 @@ def queries(session: Session) -> list[QueryTime]:
     return [query_time(s) for s in samples]
 
 
+@part
+def evaluations(session: Session) -> list[Evaluation] | str:
+    """How often the expressions of policies run for the queries that the runbook names."""
+    return _security.count_evaluations(session, "before")
+
+
 def query_time(s: Sample) -> QueryTime:
     """A sample as a row for a person."""
     return QueryTime(
@@ -154,8 +178,11 @@ def query_time(s: Sample) -> QueryTime:
 def run(session: Session) -> StageResult:
     """The whole stage."""
     surroundings(session)
+    visibility(session)
+    exposure(session)
     tables(session)
     indexes(session)
     schema_fingerprint(session)
     queries(session)
+    evaluations(session)
     return session.finish()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from pgrunbook import errors, fingerprint
+from pgrunbook import changes, errors, fingerprint, second_opinion
 from pgrunbook import plan as planning
 from pgrunbook import preflight as looking
+from pgrunbook.changes import statements_text
 from pgrunbook.execute import Done, Executor
 from pgrunbook.findings import Check, Verdict, passed
 from pgrunbook.ledger import RunRow
 from pgrunbook.plan import Plan
+from pgrunbook.second_opinion import Opined
 from pgrunbook.stages._base import Parameters, Session, StageResult, part
 
 
@@ -32,6 +34,16 @@ class PlanRow:
     estimate_mb: float
     undo: str
     notes: str
+
+
+@dataclass(frozen=True, slots=True)
+class WayBack:
+    """How one change that this run owns would be undone."""
+
+    position: int
+    kind: str
+    object: str
+    undo: str
 
 
 @part
@@ -58,6 +70,26 @@ def plan(session: Session) -> list[PlanRow]:
     return plan_rows(made)
 
 
+@part
+def opinions(session: Session) -> list[Opined]:
+    """What squawk, a linter of migrations, says of the final form, and the answers to its false alarms."""
+    found = second_opinion.of(session.plan())
+    standing = [o for o in found if not o.answer]
+    session.record(
+        [
+            passed(
+                "second opinion",
+                "squawk",
+                not standing,
+                gates=False,
+                claimed="no alarm that nothing answers for",
+                measured="; ".join(f"{o.object}: {o.rule}" for o in standing) or "none",
+            )
+        ]
+    )
+    return found
+
+
 def plan_rows(plan: Plan) -> list[PlanRow]:
     """A plan as rows."""
     return [
@@ -66,12 +98,12 @@ def plan_rows(plan: Plan) -> list[PlanRow]:
             kind=step.kind,
             object=step.object,
             state=step.seen.state.value,
-            written=step.change.written.sql,
+            written=step.change.written.as_written,
             safe=step.as_json()["safe"],
             lock=step.lock,
             estimate_mb=round(step.estimate.bytes / 2**20, 1),
             undo=step.undo_text,
-            notes="; ".join(step.change.lint()),
+            notes="; ".join([*step.change.lint(), *plan.beside(step)]),
         )
         for step in plan.steps
     ]
@@ -94,6 +126,7 @@ def execute(session: Session) -> list[Done]:
         dict(made.settings),
         about.ledger.name,
         session,
+        about.backfill,
     ) as executor:
         for one in executor.migrate(made, about.build.orphan):
             done.append(one)
@@ -105,10 +138,16 @@ def execute(session: Session) -> list[Done]:
 
 
 @part
-def way_back(session: Session) -> list[PlanRow]:
-    """What a rollback of this run would do: only what this run owns."""
-    owned = {r.position for r in session.ledger.steps(session.run_id) if r.open}
-    return [row for row in reversed(plan_rows(session.plan())) if row.position in owned]
+def way_back(session: Session) -> list[WayBack]:
+    """What a rollback of this run would do: only what this run owns, with what it remembered of what was before."""
+    rows = []
+    for row in reversed(session.ledger.steps(session.run_id)):
+        if row.open:
+            change = changes.again(row.kind, row.resolved_sql, row.options, row.position)
+            text = statements_text(change.undo(row.captured)) or change.irreversible or "nothing to undo"
+            kept = " -- kept on rollback" if change.options.on_rollback == "keep" else ""
+            rows.append(WayBack(row.position, row.kind, row.object, text + kept))
+    return rows
 
 
 def _schema_since_baseline(session: Session) -> list[Check]:
@@ -184,6 +223,7 @@ def run(session: Session) -> StageResult:
     """The whole stage."""
     preflight(session)
     plan(session)
+    opinions(session)
     execute(session)
     way_back(session)
     return session.finish()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -53,7 +54,14 @@ def undo(session: Session) -> list[Done]:
     started, done = time.monotonic(), list[Done]()
     try:
         with Executor(
-            session.runbook.name, row.run_id, session.connect, about.limits, settings, about.ledger.name, session
+            session.runbook.name,
+            row.run_id,
+            session.connect,
+            about.limits,
+            settings,
+            about.ledger.name,
+            session,
+            about.backfill,
         ) as executor:
             for one in executor.undo(parameters.scope, acknowledged):
                 done.append(one)
@@ -91,7 +99,7 @@ def proof(session: Session) -> list[Proof]:
     rows = []
     steps = session.ledger.steps(row.run_id)
     leftovers = {f"invalid index {s.object}: gone": s.captured["leftover"] for s in steps if s.captured.get("leftover")}
-    unknown = any(s.kind == changes.RawSql.kind and s.status != "undone" for s in steps)
+    unknown = _unknown_left(session)
     for kind in sorted({*found, *row.fingerprint}):
         same = found.get(kind) == row.fingerprint.get(kind)
         detail, gates = "", True
@@ -118,24 +126,55 @@ def answers(session: Session) -> list[Check]:
     """The workload answers as before the run, and no row is gone."""
     try:
         before = _measuring.kept(session, _measuring.BASELINE)
+        contents = session.read_json("baseline_contents.json")
         after = _measuring.measure(session, timed=False)
     except errors.MissingForerunner as e:
         return session.record([Check("answer", "workload", Verdict.NOT_MEASURABLE, gates=False, detail=e.message)])
     _measuring.keep(session, _measuring.ROLLBACK, after)
     pairs = compare(before, after)
-    return session.record([*answer_checks(session, pairs), rows_check(session, _measuring.tables(session))])
+    rows = rows_check(session, _measuring.tables(session))
+    return session.record([*answer_checks(session, pairs), rows, _content_check(session, contents)])
+
+
+def _unknown_left(session: Session) -> bool:
+    """Whether a statement of unknown effect was not undone: what it left can't be told from other people's work."""
+    steps = session.ledger.steps(session.run_id)
+    return any(s.kind == changes.RawSql.kind and s.status != "undone" for s in steps)
+
+
+def _content_check(session: Session, before: Mapping[str, str]) -> Check:
+    """Whether the rows are those of the baseline, in whatever order; what stays on purpose is no difference."""
+    after = _measuring.contents(session, before)
+    changed = [table for table in before if table in after and before[table] != after[table]]
+    kept = {r.relation: r.object for r in session.ledger.steps(session.run_id) if r.kept or r.open}
+    wrong = [table for table in changed if table not in kept]
+    if not after:
+        detail = "a live database's rows are not compared" if not before else "it took longer than a query may"
+        return Check("content", "all tables", Verdict.NOT_MEASURABLE, gates=False, detail=detail)
+    return passed(
+        "content",
+        f"{len(after)} tables",
+        not wrong,
+        claimed="every row as before, in whatever order",
+        measured=f"differs: {', '.join(wrong)}" if wrong else "as before",
+        gates=not _unknown_left(session),
+        detail="; ".join(f"{table}: {kept[table]} was kept" for table in changed if table in kept),
+    )
 
 
 @part
 def probes(session: Session) -> list[Check]:
-    """The probes again: what the application does still works."""
-    allowed = session.target.is_sandbox or _parameters(session).production
-    if not session.runbook.probes or not allowed:
-        detail = "they write (and roll back); on a real system they run with production = true" if not allowed else ""
+    """The probes again, but those of what the change alone brings: what the application does still works."""
+    allowed = _measuring.may_write(session)
+    wanted = [p for p in session.runbook.probes if p.after_rollback]
+    if not wanted or not allowed:
+        detail = "they write (and roll back); on a real system they run with production = true"
+        if allowed:
+            detail = "none of them holds without the change" if session.runbook.probes else "the runbook has none"
         return session.record(
             [Check("probes", session.runbook.name, Verdict.NOT_MEASURABLE, gates=False, detail=detail)]
         )
-    return session.record(_measuring.run_probe(session, p) for p in session.runbook.probes)
+    return session.record(_measuring.run_probe(session, p) for p in wanted)
 
 
 @part
@@ -222,12 +261,12 @@ def _left(session: Session, error: errors.PgRunbookError) -> str:
 
 def _mend(session: Session) -> str:
     statements = [
-        statement.sql
+        str(phase)
         for row in reversed(session.ledger.steps(session.run_id))
         if row.open
-        for statement in changes.again(row.kind, row.resolved_sql, row.options, row.position).undo(row.captured)
+        for phase in changes.again(row.kind, row.resolved_sql, row.options, row.position).undo(row.captured)
     ]
-    return "run the rollback again, or by hand: " + "; ".join(statements)
+    return "run the rollback again, or by hand: " + " ".join(statements).removesuffix(";")
 
 
 def run(session: Session) -> StageResult:

@@ -1,4 +1,4 @@
-"""Verify: did the change do what was said? Objects, answers, speed, storage, and the document's claims."""
+"""Verify: did the change do what was said? Objects, answers, speed, storage, security, and the document's claims."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ from pgrunbook.findings import Check, Verdict, passed
 from pgrunbook.measure import claims as claiming
 from pgrunbook.measure.chart import before_and_after
 from pgrunbook.measure.claims import ClaimRow, Measured
-from pgrunbook.measure.compare import Comparison, compare, summarise
-from pgrunbook.stages import _measuring
+from pgrunbook.measure.compare import Comparison, compare, cpu_change, summarise
+from pgrunbook.measure.exposure import Change
+from pgrunbook.stages import _measuring, _security
 from pgrunbook.stages._base import Parameters, Session, StageResult, part
 from pgrunbook.stages._measuring import DatabaseSize, TableSize
+from pgrunbook.stages._security import Fewer, Matrix
 from pgrunbook.stages.migrate import require_applied, require_same
 
 
 class VerifyParameters(Parameters):
-    """Verify has the common parameters only."""
+    """`production`: what an actor may write is tried (and rolled back) on a target that is not the sandbox."""
+
+    production: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,12 @@ def answer_checks(session: Session, pairs: list[Comparison]) -> list[Check]:
 
 def _verdict(ok: bool) -> Verdict:
     return Verdict.PASSED if ok else Verdict.FAILED
+
+
+@part
+def evaluations(session: Session) -> list[Fewer] | str:
+    """How often the expressions of policies run now, for the queries that the runbook names."""
+    return _security.compare_evaluations(session)
 
 
 @part
@@ -149,8 +159,29 @@ def rows_check(session: Session, now: list[TableSize]) -> Check:
 
 @part
 def checks(session: Session) -> list[Check]:
-    """The runbook's own assertions."""
-    return session.record(_measuring.run_probe(session, c) for c in session.runbook.checks if not c.writes)
+    """The runbook's own assertions; those that write where a claim is held against them and writing is allowed."""
+    wanted = _claimed_probes(session)
+    return session.record(
+        _measuring.run_probe(session, c) for c in session.runbook.checks if not c.writes or c.name in wanted
+    )
+
+
+def _claimed_probes(session: Session) -> set[str]:
+    """The probes that claims of this stage name; none where what writes is not tried."""
+    claimed = [c for c in session.runbook.about.claims if c.metric == "probes" and c.after == "verify"]
+    return {name for c in claimed for name in c.checks} if _measuring.may_write(session) else set()
+
+
+@part
+def visibility(session: Session) -> list[Matrix] | str:
+    """The visibility matrix: who reaches which rows, before and after, against what is declared."""
+    return _security.matrix(session)
+
+
+@part
+def exposure(session: Session) -> list[Change] | str:
+    """Who may read and execute what, before and after."""
+    return _security.compare_exposure(session)
 
 
 @part
@@ -162,11 +193,13 @@ def claims(session: Session) -> list[ClaimRow]:
 def measured(session: Session) -> Measured:
     """What claims are held against after the migration."""
     made = session.plan()
-    pairs = compare(_measuring.kept(session, _measuring.BASELINE), _measuring.kept(session, _measuring.VERIFY))
+    before, after = (_measuring.kept(session, name) for name in (_measuring.BASELINE, _measuring.VERIFY))
+    weights = {q.name: q.weight for q in session.runbook.workload}
+    own = {c.name for c in session.runbook.checks if not c.writes}
     indexes = [s for s in made.steps if s.change.is_index]
     rows = next((c for c in session.findings if c.check == "rows"), None)
     return Measured(
-        queries={q.query: q for q in summarise(pairs)},
+        queries={q.query: q for q in summarise(compare(before, after))},
         index_bytes=_measuring.index_bytes(session, [s.object for s in indexes]),
         database_bytes_before=int(session.read_json("baseline_size.json")["bytes"]),
         database_bytes_after=session.database.exactly("size", DatabaseSize).bytes,
@@ -178,6 +211,13 @@ def measured(session: Session) -> Measured:
         if rows is None or rows.verdict is Verdict.NOT_MEASURABLE
         else int(rows.verdict is Verdict.FAILED),
         rows_detail=rows.measured if rows else "",
+        probes={c.check: c.verdict for c in session.findings if c.check in _claimed_probes(session)},
+        checks={c.check: c.verdict for c in session.findings if c.check in own},
+        evaluations_before=_security.evaluations_of(session, "before"),
+        evaluations_after=_security.evaluations_of(session, "after"),
+        cpu_ms=cpu_change(before, after, weights),
+        cpu_unknown="" if session.target.is_sandbox else "the server is not on this machine",
+        visibility=_security.visibility_checks(session),
     )
 
 
@@ -206,8 +246,11 @@ def run(session: Session) -> StageResult:
     """The whole stage."""
     objects(session)
     queries(session)
+    evaluations(session)
     index_use(session)
     storage(session)
     checks(session)
+    visibility(session)
+    exposure(session)
     claims(session)
     return session.finish()

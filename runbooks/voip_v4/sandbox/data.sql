@@ -23,39 +23,39 @@ from (select current_setting('pgrunbook.scale')::numeric) as wanted (scale);
 -- A number for a row: the salt keeps the columns of one row apart.
 create function pg_temp.hash(seed bigint, salt integer, i bigint) returns bigint
 language sql immutable
-return hashint8extended(i, seed # (salt::bigint << 40)) & 9223372036854775807;
+as $$ select hashint8extended(i, seed # (salt::bigint << 40)) & 9223372036854775807 $$;
 
 -- The same as a fraction, 0 <= x < 1.
 create function pg_temp.fraction(seed bigint, salt integer, i bigint) returns double precision
 language sql immutable
-return (hashint8extended(i, seed # (salt::bigint << 40)) & 9007199254740991)::double precision / 9007199254740992;
+as $$ select (hashint8extended(i, seed # (salt::bigint << 40)) & 9007199254740991)::double precision / 9007199254740992 $$;
 
 -- 1 to n, where k comes about 1/k as often as 1: few busy tenants, many quiet ones.
 create function pg_temp.zipf(x double precision, n bigint) returns integer
 language sql immutable
-return least(n, floor(exp(x * ln(n + 1))))::integer;
+as $$ select least(n, floor(exp(x * ln(n + 1))))::integer $$;
 
 -- 1 to n, where the first ones come more often, but none as often as under zipf().
 create function pg_temp.skewed(x double precision, n bigint) returns integer
 language sql immutable
-return 1 + floor(n * x * x)::integer;
+as $$ select 1 + floor(n * x * x)::integer $$;
 
 create function pg_temp.uid(seed bigint, kind text, i bigint) returns uuid
 language sql immutable
-return md5(seed::text || ' ' || kind || ' ' || i::text)::uuid;
+as $$ select md5(seed::text || ' ' || kind || ' ' || i::text)::uuid $$;
 
 -- The telephone number of the person that organisation k knows as j; no two of one organisation are alike.
 -- Every twentieth is someone whom other organisations know as well, a courier or a nuisance.
 create function pg_temp.phone(seed bigint, k integer, j bigint) returns text
 language sql immutable
-return '+1' || overlay((2000000 + (
+as $$ select '+1' || overlay((2000000 + (
     case when j % 20 = 0 then j / 20 * 3710627 else j * 3710627 end
     + pg_temp.hash(seed, 1, case when j % 20 = 0 then 0 else k end) % 6000000
-) % 6000000)::text placing '555' from 4 for 0);
+) % 6000000)::text placing '555' from 4 for 0) $$;
 
 create function pg_temp.message_body(seed bigint, i bigint) returns text
 language sql immutable
-return (array[
+as $$ select (array[
     'Hi, is my order ready to be picked up?',
     'Yes, any time until six.',
     'Thank you!',
@@ -68,7 +68,7 @@ return (array[
     'Who is this?',
     'This is a reminder of your appointment tomorrow. Reply C to confirm, or call us to find another time.',
     'C'
-])[1 + pg_temp.hash(seed, 2, i) % 12];
+])[1 + pg_temp.hash(seed, 2, i) % 12] $$;
 
 -- Foreign keys and secondary indexes are set aside and made again, as they were, when the rows are in: half the time.
 create temporary table load_set_aside as

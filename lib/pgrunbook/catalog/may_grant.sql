@@ -1,0 +1,12 @@
+-- Whether the role may give and take privileges on an object in its owner's name.
+select pg_catalog.pg_get_userbyid(o.owner)::text as owner, pg_catalog.pg_has_role(o.owner, 'usage') as owns
+from (
+  select relowner from pg_catalog.pg_class where %(catalog)s = 'pg_class' and oid = %(oid)s
+  union all
+  select proowner from pg_catalog.pg_proc where %(catalog)s = 'pg_proc' and oid = %(oid)s
+  union all
+  select nspowner from pg_catalog.pg_namespace where %(catalog)s = 'pg_namespace' and oid = %(oid)s
+  union all
+  select typowner from pg_catalog.pg_type where %(catalog)s = 'pg_type' and oid = %(oid)s
+) o(owner)
+order by 1

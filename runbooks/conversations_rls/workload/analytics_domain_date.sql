@@ -1,0 +1,57 @@
+/*---
+title = "Analytics: the conversations of a domain by day and status, over thirty days"
+order = "day, status"
+harmless = ["now"]
+role = "authenticated"
+settings = {"request.jwt.claims" = "claims"}
+
+[binds]
+common = """
+select d.id as domain, max(c.started_at) as now, (
+        select jsonb_build_object('sub', m.user_id, 'role', 'authenticated')::text
+        from organization_members as m
+        where m.org_id = d.org_id
+        order by m.created_at, m.user_id
+        limit 1
+    ) as claims
+from domains as d
+join conversations as c on c.domain_id = d.id
+group by d.id
+order by count(*) desc, d.id
+limit 3
+"""
+rare = """
+select d.id as domain, max(c.started_at) as now, (
+        select jsonb_build_object('sub', m.user_id, 'role', 'authenticated')::text
+        from organization_members as m
+        where m.org_id = d.org_id
+        order by m.created_at, m.user_id
+        limit 1
+    ) as claims
+from domains as d
+join conversations as c on c.domain_id = d.id
+group by d.id
+order by count(*), d.id
+limit 3
+"""
+absent = """
+select d.id as domain, max(c.started_at) as now, '{"sub": "00000000-0000-0000-0000-000000000000"}' as claims
+from domains as d
+join conversations as c on c.domain_id = d.id
+group by d.id
+order by count(*) desc, d.id
+limit 1
+"""
+---*/
+-- By hand, in psql: begin; set local role authenticated; set local row_security = on;
+-- select set_config('request.jwt.claims', '{"sub": "<a user's id>"}', true); then the query, then rollback;
+-- The absent one is asked for by somebody who belongs to no organisation: the busiest domain shows nothing.
+select
+    date_trunc('day', c.started_at, 'UTC') as day, c.status, count(*) as conversations, count(c.ended_at) as ended,
+    round(avg(extract(epoch from c.ended_at - c.started_at))::numeric, 3) as average_seconds
+from conversations as c
+where c.domain_id = :'domain'::uuid
+    and c.started_at > :'now'::timestamptz - interval '30 days'
+    and c.started_at <= :'now'::timestamptz
+group by 1, 2
+order by 1, 2;
