@@ -29,7 +29,7 @@ from pgrunbook.lock import hold_lock
 LEDGER = "pgrunbook"
 NAME = "case"
 CALM = Limits(lock_timeout_ms=2000, lock_tries=3, wait_budget_s=10)
-IMPATIENT = Limits(lock_timeout_ms=100, lock_tries=1, wait_budget_s=0.3)
+IMPATIENT = Limits(lock_timeout_ms=50, lock_tries=1, wait_budget_s=0.2)
 SHORT = Limits(lock_timeout_ms=400, lock_tries=1, wait_budget_s=5)
 _CONFLICTS = {
     "ACCESS EXCLUSIVE": "access share",
@@ -38,7 +38,7 @@ _CONFLICTS = {
     "SHARE UPDATE EXCLUSIVE": "share update exclusive",
     "ROW EXCLUSIVE": "share",
 }
-_DATA = """
+TABLES = """
 select c.oid::regclass::text from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.relkind = 'r' and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'pgrunbook') order by 1
 """
@@ -143,7 +143,7 @@ class Rig:
         with self.connect("main") as main:
             schema = fingerprint.objects(main, LEDGER)
         with self.place.session() as session:
-            tables = [name for (name,) in session.execute(_DATA)]
+            tables = [name for (name,) in session.execute(TABLES)]
             data = {
                 name: session.execute(
                     f"select count(*), md5(string_agg(t::text, '|' order by t::text collate \"C\")) from {name} t"

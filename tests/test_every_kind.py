@@ -28,15 +28,25 @@ from fix_servers import MARKS, SANDBOX, Server
 from pgrunbook import changes, errors
 
 
-def _on(version: int, kind: str, case: Case) -> object:
-    """A case on a version, under the version's marker."""
-    return pytest.param((version, case), id=f"{kind}-{case.name}-{version}", marks=MARKS[version])
+def _courses(*, faults: bool) -> list[object]:
+    """The cases on the versions that have them, under the versions' markers.
+
+    Every case goes there and back on all of them. The faults meet one case of each kind in the default run and on
+    older versions, and all of them under `servers` (18) and `every_version`.
+    """
+    found, kinds = [], set()
+    for kind, case in by_kind():
+        other = faults and kind in kinds
+        kinds.add(kind)
+        for version, marks in MARKS.items():
+            if version * 10000 >= case.oldest:
+                beyond = pytest.mark.servers if version == SANDBOX else pytest.mark.every_version
+                own = (beyond,) if other else marks
+                found.append(pytest.param((version, case), id=f"{kind}-{case.name}-{version}", marks=own))
+    return found
 
 
-COURSES = [_on(version, kind, case) for kind, case in by_kind() for version in MARKS if version * 10000 >= case.oldest]
-
-
-@pytest.fixture(scope="module", params=COURSES)
+@pytest.fixture(scope="module")
 def chosen(request: pytest.FixtureRequest) -> tuple[int, Case]:
     """A version and one case of a kind that it has."""
     return request.param
@@ -72,17 +82,23 @@ def rig(course: Course) -> Iterator[Rig]:
     course.rig.stand().assert_is(course.before, "left by this test")
 
 
+every_case = pytest.mark.parametrize("chosen", _courses(faults=False), indirect=True, scope="module")
+faulty_case = pytest.mark.parametrize("chosen", _courses(faults=True), indirect=True, scope="module")
+
+
 def test_kinds__all_have_cases() -> None:
     """A kind that nobody breaks on purpose is not known to survive; and every case is of the kind it is filed under."""
     kinds = {k.kind for k in changes.KINDS} | {changes.RawSql.kind}
     assert {kind for kind, _ in by_kind()} == kinds
 
 
+@every_case
 def test_round_trip__restores_schema_and_rows(rig: Rig, course: Course) -> None:
     """Apply, verify, undo, apply, apply again (nothing to do), undo; a second run is turned away at each statement."""
     round_trip(course)
 
 
+@faulty_case
 def test_round_trip_as_the_owner_of_one_schema__needs_no_superuser(
     tmp_path: pathlib.Path, server: Server, case: Case
 ) -> None:
@@ -91,6 +107,7 @@ def test_round_trip_as_the_owner_of_one_schema__needs_no_superuser(
         measured(Rig(tmp_path, owned, case, administrator=place))
 
 
+@faulty_case
 def test_client_killed_at_each_statement__is_taken_up_or_undone(rig: Rig, course: Course) -> None:
     """kill -9 before the statement, or a moment into it; both at the first."""
     for number, at in enumerate((1, *range(1, course.there + 1))):
@@ -99,6 +116,7 @@ def test_client_killed_at_each_statement__is_taken_up_or_undone(rig: Rig, course
         after_a_fault(course, run_id, f"killed at statement {at}", resume=resume)
 
 
+@faulty_case
 def test_backend_terminated_at_each_statement__is_taken_up_or_undone(rig: Rig, course: Course) -> None:
     """An administrator ends the session: the run aborts, exit status 40."""
     for at in range(1, course.there + 1):
@@ -108,11 +126,13 @@ def test_backend_terminated_at_each_statement__is_taken_up_or_undone(rig: Rig, c
         after_a_fault(course, run_id, f"terminated at statement {at}", resume=at % 2 == 1)
 
 
+@faulty_case
 def test_lock_not_available_at_each_statement__is_taken_up_or_undone(rig: Rig, course: Course) -> None:
     """Somebody holds a conflicting lock, for longer than the run waits."""
     in_the_way(course, cancel=False)
 
 
+@faulty_case
 def test_statement_cancelled_at_each_statement__is_taken_up_or_undone(rig: Rig, course: Course) -> None:
     """While it waits for a lock it is cancelled (57014), as statement_timeout and administrators do."""
     in_the_way(course, cancel=True)
@@ -133,6 +153,7 @@ def in_the_way(course: Course, *, cancel: bool) -> None:
         after_a_fault(course, run_id, f"statement {at}", resume=at % 2 == (0 if cancel else 1))
 
 
+@faulty_case
 def test_server_stopped_at_each_statement__is_taken_up_or_undone(
     tmp_path: pathlib.Path, server: Server, mortal: Server, version: int, case: Case
 ) -> None:
@@ -148,6 +169,7 @@ def test_server_stopped_at_each_statement__is_taken_up_or_undone(
             after_a_fault(course, run_id, f"stopped at statement {at}", resume=at % 2 == 1)
 
 
+@every_case
 def test_bad_row__fails_and_goes_on_once_it_is_mended(rig: Rig, course: Course, case: Case) -> None:
     """A duplicate, a value that a constraint forbids: one clear error, no remains in the way, then it goes through."""
     if not case.breaks:
@@ -167,6 +189,7 @@ def test_bad_row__fails_and_goes_on_once_it_is_mended(rig: Rig, course: Course, 
     after_a_fault(course, run_id, "mended", resume=True)
 
 
+@faulty_case
 def test_undo_broken_at_each_statement__is_taken_up(rig: Rig, course: Course) -> None:
     """Killed and terminated on the way back: the next rollback finishes it."""
     for at in range(1, course.back + 1):
