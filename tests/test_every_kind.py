@@ -178,7 +178,7 @@ def test_bad_row__fails_and_goes_on_once_it_is_mended(rig: Rig, course: Course, 
     broken, run_id = rig.stand(), new_run()
     with pytest.raises(errors.StatementFailed) as caught:
         rig.forward(run_id)
-    assert caught.value.sqlstate == case.sqlstate
+    assert caught.value.sqlstate in case.sqlstate.split()
     assert caught.value.remedy
     rig.back(run_id)
     rig.stand().assert_is(broken, "undone after a failure")

@@ -308,7 +308,7 @@ def test_column_under_lasting_contention__aborts_and_names_the_blocker(project: 
             migrate(project, database, run_id)
     assert "no ACCESS EXCLUSIVE lock on public.t in 2 tries of 100 ms" in caught.value.message
     assert f"held by pid {pid} (web, postgres" in caught.value.message
-    assert steps(database, run_id) == [("public.t_a", "applied", True), ("public.t.c", "started", True)]
+    assert steps(database, run_id) == [("public.t_a", "applied", True), ("public.t.c", "undone", True)]
     assert migrate(project, database, run_id) == {"public.t_a": "done before", "public.t.c": "done"}
     rollback(project, database, run_id)
 
@@ -650,3 +650,39 @@ def test_ledger_made_by_several_runs_at_once__is_made_once(database: Place) -> N
     assert failed == []
     for session in sessions:
         session.close()
+
+
+# -- what others do between two tries ----------------------------------------------------------------------------
+
+
+def locked_out(project: Project, database: Place, statement: str) -> str:
+    """A run whose only statement got no lock; its id."""
+    run_id = begin(project, database, statement, CONTENDED)
+    with holding(database, "select * from t limit 1", snapshot=False), pytest.raises(errors.Aborted):
+        migrate(project, database, run_id)
+    return run_id
+
+
+def test_policy_tightened_between_two_tries__comes_back_as_tightened(project: Project, database: Place) -> None:
+    """What the first try remembered is out of date; the undo would bring back a policy that lets more through."""
+    database.run("create policy p on t using (true)")
+    run_id = locked_out(project, database, "drop policy p on t;")
+    database.run("alter policy p on t using (a = 42)")
+    migrate(project, database, run_id)
+    list_of = "select pg_get_expr(polqual, polrelid) from pg_policy"
+    assert database.run(list_of) == []
+    with pytest.raises(
+        errors.RollbackFailed, match="policy public.t.p: changed"
+    ):  # since the run began, and it says so
+        project.stage("rollback", "small", database.target, run_id=run_id)
+    assert database.run(list_of) == [("(a = 42)",)]
+
+
+def test_constraint_made_by_another_between_two_tries__is_not_this_runs(project: Project, database: Place) -> None:
+    """Nothing was done in the first try, so what stands there is not for the rollback to take away."""
+    run_id = locked_out(project, database, "alter table t add constraint k check (a >= 0);")
+    database.run("alter table t add constraint k check (a >= 0)")
+    assert migrate(project, database, run_id) == {"public.t.k": "there before"}
+    with pytest.raises(errors.MissingForerunner):
+        project.stage("rollback", "small", database.target)
+    assert database.run("select count(*) from pg_constraint where conname = 'k'") == [(1,)]

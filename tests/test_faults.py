@@ -374,4 +374,4 @@ def test_interrupt_while_waiting_for_a_lock__stops_at_once(project: Project, dat
         runner.interrupt()
         status, output = runner.ended(5)
     assert status == 40, output
-    assert steps(database, run_id) == [("public.t.c", "started", True)]
+    assert steps(database, run_id) == [("public.t.c", "undone", True)]

@@ -368,7 +368,7 @@ FULL = Measured(
     indexes_written_concurrently=3, changes_left=0, rows_lost=0, rows_detail="as before, 5 rows",
     probes={"p": Verdict.PASSED, "f": Verdict.FAILED}, rollback_seconds=12.0,
     checks={"c": Verdict.PASSED, "d": Verdict.FAILED}, evaluations_before={"q": 2132}, evaluations_after={"q": 1},
-    cpu_ms=(10.0, 7.5), visibility=[Check("visibility", "a", Verdict.PASSED), Check("across tenants", "a", Verdict.PASSED)],
+    access_exclusive=["t", "t"], drops=[], cpu_ms=(10.0, 7.5), visibility=[Check("visibility", "a", Verdict.PASSED), Check("across tenants", "a", Verdict.PASSED)],
 )  # fmt: skip
 HOLDING = [
     ({"metric": "query_ms_before", "query": "q", "at_least": 100, "at_most": 200}, "100.00 ms"),
@@ -390,6 +390,8 @@ HOLDING = [
     ({"metric": "buffers_fewer_percent", "query": "q", "at_least": 75}, "75 %"),
     ({"metric": "cpu_change_percent", "at_most": -25}, "-25.0 %"),
     ({"metric": "visibility"}, "2 of 2 as declared"),
+    ({"metric": "access_exclusive", "at_most": 2}, "2 statements take ACCESS EXCLUSIVE"),
+    ({"metric": "drops", "at_most": 0}, "0 changes drop something"),
 ]  # fmt: skip
 BROKEN = [
     ({"metric": "query_ms_before", "query": "q", "at_least": 100.01}, FULL),
@@ -411,6 +413,8 @@ BROKEN = [
     ({"metric": "buffers_fewer_percent", "query": "q", "at_least": 76}, FULL),
     ({"metric": "cpu_change_percent", "at_most": -30, "at_least": -40}, FULL),
     ({"metric": "visibility"}, Measured({}, visibility=[Check("visibility", "a", Verdict.FAILED)])),
+    ({"metric": "access_exclusive", "at_most": 1}, FULL),
+    ({"metric": "drops", "at_most": 0}, Measured({}, drops=["p"])),
 ]
 
 

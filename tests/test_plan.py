@@ -273,3 +273,23 @@ def test_build_settings__follow_the_runbook_and_the_target() -> None:
         ("max_parallel_maintenance_workers", "0"),
         ("client_connection_check_interval", "1s"),
     )
+
+
+# -- what would be done otherwise than it reads ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("migrate", "said"),
+    [
+        (
+            "alter table t enable row level security; grant select on t to public; create policy p on t using (a = 1);",
+            "the grant would come before",
+        ),
+        ("update t set a = a + 1;\nupdate t set a = a + 1;", "lines 1 and 2 of migrate.sql are the same statement"),
+    ],
+)
+def test_order_that_could_not_be_kept__is_refused(project: Project, table: Place, migrate: str, said: str) -> None:
+    """A table open for a moment, or a statement done once instead of twice."""
+    with pytest.raises(errors.PreflightFailed, match=said) as caught:
+        made_plan(project, table, migrate)
+    assert caught.value.remedy

@@ -120,14 +120,16 @@ def test_undo__leaves_rows_that_somebody_changed_or_deleted_since(project: Proje
     told = back(project, table, run_id)
     (name,) = kept(table)
     assert told == (
-        "3,596 rows have their old values again; 2 were deleted since; 2 that somebody changed since were left as they"
-        f" are (id = 7, id = 3001); their old values stay in pgrunbook.{name}"
+        "3,596 rows have their old values again; 4 that somebody changed or deleted since, or gave another key, were left"
+        f" as they are (id = 7, id = 13, id = 14, id = 3001); their old values stay in pgrunbook.{name}"
     )
     assert table.run("select id, a, c from t where id in (7, 11, 3001, 5000) order by 1") == [
         (7, 7, "mine"), (11, -5, None), (3001, 3001, "mine"), (5000, 1, "new"),
     ]  # fmt: skip
     assert table.run("select count(*) from t where c = 'new'") == [(1,)]
-    assert table.run(f"select k1, o1, n1 from pgrunbook.{name} order by 1") == [(7, None, "new"), (3001, None, "new")]
+    assert table.run(f"select k1, o1, n1 from pgrunbook.{name} order by 1") == [
+        (key, None, "new") for key in (7, 13, 14, 3001)
+    ]
 
 
 def test_backfill_by_a_key_of_several_columns__takes_every_row_once(project: Project, database: Place) -> None:
@@ -147,7 +149,9 @@ def test_backfill_by_a_key_of_several_columns__takes_every_row_once(project: Pro
     assert database.run(f'select count(*) from "T ""t" where {filled}') == [(2500,)]
     assert walked(project, run_id)[0]["rows"] == 2500
     database.run('update "T ""t" set v = \'[]\' where n = 17')
-    assert "1 that somebody changed since were left as they are; their" in back(project, database, run_id)
+    assert "1 that somebody changed or deleted since, or gave another key, were left as they are; their" in back(
+        project, database, run_id
+    )
     database.run('update "T ""t" set v = \'{"a": 1}\', "select" = null where n = 17')
     assert rows(database, '"T ""t"') == before
 

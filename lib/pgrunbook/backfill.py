@@ -188,14 +188,12 @@ class Walker:
         if self._work.value("select pg_catalog.to_regclass($1)", [self._kept]) is None:
             return ""
         self._total = int(self._captured.get("rows", 0))
-        self._gone = 0
         self._march(self._backward_batch, None)
         left = int(self._work.value(f"select pg_catalog.count(*) from {self._kept}"))  # noqa: S608
         told = [f"{self._touched:,} rows have their old values again"]
-        if self._gone:
-            told.append(f"{self._gone:,} were deleted since")
-        if left:
-            told.append(f"{left:,} that somebody changed since were left as they are{self._named()}")
+        if left:  # a row that is not found by its key may be deleted, or have another one now: nobody can tell
+            what = "that somebody changed or deleted since, or gave another key,"
+            told.append(f"{left:,} {what} were left as they are{self._named()}")
             told.append(f"their old values stay in {self._kept}")
         else:
             self._work.execute(f"drop table {self._kept}")
@@ -206,9 +204,7 @@ class Walker:
             upper = self._bound()
             self._forbid(_WRITE)
             restored = self._work.changed(self._sql.restore(self._span), self._span.values)
-            gone = self._work.changed(self._sql.forget_gone(self._span), self._span.values)
         self._touched += restored
-        self._gone += gone
         return upper
 
     def _named(self) -> str:

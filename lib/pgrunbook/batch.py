@@ -172,13 +172,6 @@ class BatchSql:
             f" delete from {self._kept} as kept using restored where {same}"
         )
 
-    def forget_gone(self, span: Span) -> str:
-        """Keep nothing of rows that were deleted since."""
-        return (
-            f"delete from {self._kept} as kept where {self._within(span, 'kept', self._k)}"  # noqa: S608
-            f" and not exists (select from {self._moved} where {self._same_row(span)})"
-        )
-
     def left(self) -> str:
         """The keys of some rows that are still kept."""
         columns = [f"kept.{k}" for k in self._k]  # with the table's name: `order by k1` would mean the text

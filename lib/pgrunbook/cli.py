@@ -181,7 +181,7 @@ def show(runbook: str, *, as_json: bool) -> None:
 @main.command()
 @click.argument("runbook")
 @_target
-@click.option("--sql", "as_sql", is_flag=True, help="The exact script, for reading or for psql.")
+@click.option("--sql", "as_sql", is_flag=True, help="The statements as a script, for reading or for psql.")
 @_verb
 def plan(runbook: str, target: str, *, as_sql: bool, as_json: bool) -> int:
     """The changes against a target's catalog: lock, state, estimate, undo. Changes nothing."""

@@ -78,6 +78,8 @@ Metric = Literal[
     "buffers_fewer_percent",
     "cpu_change_percent",
     "visibility",
+    "access_exclusive",
+    "drops",
 ]
 
 

@@ -126,7 +126,7 @@ class Executor:
                 todo.append((step, found))
         for step, seen in todo:
             row = self._row(step, "started", owned=not step.change.is_check, captured=step.change.capture(self._work))
-            self.ledger.start(self.run_id, row)
+            self.ledger.start(self.run_id, row, anew=_all_or_nothing(step.change))
             self._observer.event("change_started", position=step.position, object=step.object, state=seen.state.value)
         if todo:
             self._run(todo)
@@ -274,8 +274,10 @@ class Executor:
                     remedy=f"{phase.statements[0].sql}; or run it again",
                 )
                 return
-        if phases and step.change.state(self._work).state is State.ABSENT:
-            self.ledger.mark(self.run_id, step.position, "undone", "it failed, and what it left was cleared away")
+        looks = step.change.recorded or step.change.is_check or (row and row.captured.get("partitioned"))
+        if not looks and step.change.state(self._work).state is State.ABSENT:
+            # what stands there from now on is somebody else's
+            self.ledger.mark(self.run_id, step.position, "undone", "it failed, and nothing of it is left")
 
     def _await_orphan(self, *, cancel: bool) -> None:
         """Make sure that no backend of a killed runner is still at its statement: wait until it is done, or cancel it.
@@ -509,14 +511,14 @@ class Executor:
 def _undoing(todo: Sequence[tuple[StepRow, Change]]) -> list[Phase]:
     """The way back of changes that were done together, the last one first.
 
-    Where several of them remember the same of one object, the first way back that there is brings it there.
+    Several of them may remember the same of one object: once it is there, there is no second way.
     """
     phases: list[Phase] = []
-    there: set[tuple[str, str]] = set()
+    there: dict[str, str] = {}
     for row, change in todo:
-        goal = (change.subject, repr(row.captured.get("before")))
-        if goal not in there and (way := change.undo(row.captured)):
-            there.add(goal)
+        goal = repr(row.captured.get("before"))
+        if there.get(change.subject) != goal and (way := change.undo(row.captured)):
+            there[change.subject] = goal
             phases += way
     if len(todo) > 1 and phases:
         return [Transaction(tuple(statement for p in phases for statement in p.statements))]

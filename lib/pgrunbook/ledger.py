@@ -194,16 +194,22 @@ class Ledger:
         )
         return str(found or "")
 
-    def start(self, run_id: str, step: StepRow, detail: str = "") -> None:
-        """Record a change that begins (or that was found done: status "already"); again on a resumed run."""
+    def start(self, run_id: str, step: StepRow, detail: str = "", *, anew: bool = False) -> None:
+        """Record a change that begins (or that was found done: status "already"); again on a resumed run.
+
+        What was captured first stays, unless nothing can have been done since (`anew`): the undo would else bring back
+        what others have changed meanwhile.
+        """
         self._db.rows(
             f"insert into {self._name}.step as s (run_id, position, kind, object, relation, resolved_sql, options,"  # noqa: S608
             " status, owned, captured, detail) values ($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10::jsonb, $11)"
             " on conflict (run_id, position) do update set status = excluded.status, detail = excluded.detail,"
-            " owned = excluded.owned",
+            " owned = excluded.owned, captured = case when $12 or s.status in ('already', 'undone')"
+            " then excluded.captured else s.captured end",
             [
                 run_id, step.position, step.kind, step.object, step.relation, step.resolved_sql,
                 json.dumps(step.options), step.status, step.owned, json.dumps(step.captured), detail,
+                anew,
             ],
         )  # fmt: skip
 

@@ -16,6 +16,7 @@ from typing import Any
 from pgrunbook import errors
 from pgrunbook.changes import (
     NOTHING_THERE,
+    Alone,
     Change,
     Estimate,
     Names,
@@ -24,6 +25,7 @@ from pgrunbook.changes import (
     RawSql,
     State,
     Transaction,
+    Walk,
     statements_text,
 )
 from pgrunbook.db import Database
@@ -178,6 +180,7 @@ def make(runbook: Runbook, db: Database) -> Plan:
             names.functions.append(found.object)
         resolved.append(found)
     _refuse_twice(resolved)
+    _refuse_gap(resolved)
     resolved = gathered([c.followed_by(resolved[n:]) for n, c in enumerate(resolved, 1)])
     settings = build_settings(runbook.about.build, is_sandbox=db.target.is_sandbox)
     ledger = Ledger(db, runbook.about.ledger.name)
@@ -232,7 +235,15 @@ def _side_by_side(changes: list[Change]) -> list[Change]:
 def _refuse_twice(resolved: Sequence[Change]) -> None:
     """Two changes that make one object: only the resolved names tell of `t` and `public.t`, or of two unnamed ones."""
     first: dict[str, Change] = {}
+    recorded: dict[str, Change] = {}
     for change in resolved:
+        same = recorded.setdefault(change.resolved_sql(), change) if change.recorded else change
+        if same is not change:
+            raise errors.PreflightFailed(
+                f"lines {same.written.line} and {change.written.line} of migrate.sql are the same statement, which the "
+                "ledger could not tell apart",
+                remedy="write it once; or make them differ, if it is meant to be done twice",
+            )
         before = first.setdefault(change.subject, change)
         if before is not change and not change.may_follow(before):
             raise errors.PreflightFailed(
@@ -240,6 +251,22 @@ def _refuse_twice(resolved: Sequence[Change]) -> None:
                 remedy="leave one out, or give each a name of its own",
             )
         first[change.subject] = change
+
+
+def _refuse_gap(resolved: Sequence[Change]) -> None:
+    """A GRANT between ENABLE ROW LEVEL SECURITY and the table's policies would be carried out before them all."""
+    last = {c.together: n for n, c in enumerate(resolved) if c.gathers_at_end}
+    for number, change in enumerate(resolved):
+        if change.kind != "row_security":
+            continue
+        for other in resolved[number + 1 : last[change.together]]:
+            if other.kind == "grant" and other.relation:
+                raise errors.PreflightFailed(
+                    f"line {other.written.line} of migrate.sql grants on {other.object} between line "
+                    f"{change.written.line}, which changes the row security of {change.object}, and the last of its "
+                    "policies: row security and policies are committed together, so the grant would come before",
+                    remedy=f"write the GRANT after the policies of {change.object}",
+                )
 
 
 def build_settings(build: Build, *, is_sandbox: bool) -> tuple[tuple[str, str], ...]:
@@ -281,7 +308,10 @@ def _known(setting: str, version: int) -> bool:
 
 
 def script(plan: Plan, lock_timeout_ms: int) -> str:
-    """The exact statements, for reading or for psql (which must not be in a transaction)."""
+    """The statements, for reading or for psql (which must not be in a transaction).
+
+    What only the executor does is not in them: retries, batches, the ledger.
+    """
     lines = [
         f"-- runbook {plan.runbook}, target {plan.target}, plan {plan.digest[:16]}",
         "\\set ON_ERROR_STOP on",
@@ -293,7 +323,9 @@ def script(plan: Plan, lock_timeout_ms: int) -> str:
         if len(group) > 1 and phases:
             phases = [Transaction(tuple(s for p in phases for s in p.statements))]
         for phase in phases:
-            timeout = f"{lock_timeout_ms}ms" if isinstance(phase, Transaction) else "0"
+            if isinstance(phase, Walk):
+                lines.append("-- run by hand this is ONE statement: no batches, and no old values to go back to")
+            timeout = "0" if isinstance(phase, Alone) else f"{lock_timeout_ms}ms"
             lines += [f"set lock_timeout = '{timeout}';", str(phase)]
     return "\n".join(lines) + "\n"
 

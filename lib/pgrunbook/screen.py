@@ -87,7 +87,9 @@ def outcome(found: RunOutcome, root: Path) -> None:
     for stage in found.stages:
         _troubles(console, stage)
     console.print(Text.assemble("verdict: ", (found.verdict.value, _STYLE.get(found.verdict.value, ""))))
-    console.print(f"evidence: {found.evidence}/ (under {root})", soft_wrap=True)
+    inside = not Path(found.evidence).is_absolute() and ".." not in Path(found.evidence).parts
+    where = f"{found.evidence}/ (under {root})" if inside else f"{(root / found.evidence).resolve()}/"
+    console.print(f"evidence: {where}", soft_wrap=True)
 
 
 def _troubles(console: Console, stage: StageOutcome) -> None:

@@ -22,7 +22,7 @@ from typing import Any
 import postgast
 
 from pgrunbook import sqlfile
-from pgrunbook.changes import Look, Transaction, Walk
+from pgrunbook.changes import Look, Phase, Transaction, Walk
 from pgrunbook.plan import Plan, Step
 from pgrunbook.sqlfile import SqlStatement
 
@@ -116,9 +116,16 @@ def _said(step: Step) -> Iterator[Said]:
                 statement.sql,
                 transactional=isinstance(phase, Transaction),
                 kind=step.kind,
-                together=step.change.together or f"{step.position}.{number}",
+                together=_together(step, phase, number),
                 **step.change.known(),
             )
+
+
+def _together(step: Step, phase: Phase, number: int) -> str:
+    """The word of the transaction that a phase is; a statement outside of one has none."""
+    if not isinstance(phase, Transaction):
+        return ""
+    return step.change.together or f"{step.position}.{number}"
 
 
 def look(statements: Sequence[Said], version: int) -> SecondOpinion:
@@ -253,8 +260,8 @@ ANSWERS: Mapping[str, tuple[Answer, ...]] = {
     ),
     "require-statement-timeout": (
         Answer(
-            "the session sets statement_timeout from limits.statement_timeout_s; what it waits for a lock is bounded "
-            "by lock_timeout",
+            "what it waits for a lock is bounded by lock_timeout; the session sets statement_timeout to "
+            "limits.statement_timeout_s, where 0 is none",
             _in_transaction,
         ),
         Answer(

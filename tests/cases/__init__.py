@@ -16,7 +16,8 @@ class Case:
     kind, and as few others as it can. `toml` goes into runbook.toml, `files` are further files by path.
     `acknowledge` is the rollback's acknowledge_loss. `oldest` is the oldest version that has the feature, as the
     server numbers it (150000). `breaks` is a statement that puts a row into the table which makes the change fail (a
-    duplicate, a bad row), `mends` the one that takes it away again; `sqlstate` is what the server then says.
+    duplicate, a bad row), `mends` the one that takes it away again; `sqlstate` is what the server then says, several
+    where that depends on its version.
     Roles that a case needs are listed in `roles`: the harness makes them where they are missing.
     """
 

@@ -16,7 +16,7 @@ CASES = (
         "alter table t alter column a set not null, alter b set not null",
         breaks="insert into t values (1000, null, 'empty')",
         mends="delete from t where id = 1000",
-        sqlstate="23502",
+        sqlstate="23502 23514",
     ),
     Case(
         "partitioned",

@@ -303,13 +303,15 @@ class Change(abc.ABC):
     def verify(self, db: Database) -> list[Check]:
         """The check every kind has: the catalog holds a valid object of the planned definition."""
         seen = self.state(db)
+        done = seen.state is State.PRESENT
+        gone = self.kind.startswith("drop_")
         return [
             passed(
-                "definition",
+                f"definition: {self.kind}",
                 self.object,
-                seen.state is State.PRESENT,
-                claimed="present, valid, as planned",
-                measured=seen.state.value,
+                done,
+                claimed="gone" if gone else "present, valid, as planned",
+                measured="gone" if gone and done else seen.state.value,
                 detail=seen.detail,
             )
         ]

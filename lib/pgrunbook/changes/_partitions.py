@@ -162,7 +162,8 @@ def remembered(db: Database, seen: Observation) -> dict[str, Any]:
     """What an undo has to know: the indexes that will be made, and those that were there and will be taken over."""
     nodes = from_found(seen)
     own = [n for n in nodes if n.state in (MISSING, INVALID)]
-    found = [_indexes.find(db, n.schema, n.name) for n in nodes if n.state == FREE and n.is_leaf]
+    # those attached to a leftover go with it, and are not this run's either
+    found = [_indexes.find(db, n.schema, n.name) for n in nodes if n.state in (FREE, ATTACHED) and n.is_leaf]
     return {
         "partitioned": True,
         "leaves": [[n.schema, n.name, n.relation] for n in own if n.is_leaf],

@@ -87,7 +87,7 @@ class RawSql(Change):
 
     def verify(self, db: Database) -> list[Check]:  # noqa: ARG002
         detail = "a statement of no known kind leaves nothing in the catalog to compare; a check file can"
-        return [Check("definition", self.object, Verdict.NOT_MEASURABLE, gates=False, detail=detail)]
+        return [Check(f"definition: {self.kind}", self.object, Verdict.NOT_MEASURABLE, gates=False, detail=detail)]
 
     def lint(self) -> list[str]:
         notes = ["of no known kind: run as written, its lock is not known"]

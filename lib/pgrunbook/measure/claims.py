@@ -32,6 +32,8 @@ class Measured:
     evaluations_after: Mapping[str, int] | None = None
     cpu_ms: tuple[float, float] | None = None
     cpu_unknown: str = ""
+    access_exclusive: Sequence[str] | None = None
+    drops: Sequence[str] | None = None
     visibility: Sequence[Check] | None = None
 
 
@@ -51,7 +53,7 @@ _UNITS = {
     "query_ms_before": " ms", "query_ms_after": " ms", "speedup": "×", "index_mb": " MB",
     "database_growth_percent": " %", "written_concurrently": " %", "repeatable": "", "rollback_seconds": " s",
     "evaluations_before": "", "evaluations_after": "", "evaluations_fewer_percent": " %", "faster_percent": " %",
-    "buffers_fewer_percent": " %", "cpu_change_percent": " %",
+    "buffers_fewer_percent": " %", "cpu_change_percent": " %", "access_exclusive": "", "drops": "",
 }  # fmt: skip
 
 
@@ -267,6 +269,19 @@ def _cpu(_: Claim, m: Measured) -> _Value | None:
     return _Value(f"{percent:+.1f} %", percent, detail=detail)
 
 
+def _access_exclusive(_: Claim, m: Measured) -> _Value | None:
+    if m.access_exclusive is None:
+        return None
+    tables = ", ".join(dict.fromkeys(m.access_exclusive))
+    return _Value(f"{len(m.access_exclusive)} statements take ACCESS EXCLUSIVE", len(m.access_exclusive), detail=tables)
+
+
+def _drops(_: Claim, m: Measured) -> _Value | None:
+    if m.drops is None:
+        return None
+    return _Value(f"{len(m.drops)} changes drop something", len(m.drops), detail=", ".join(m.drops))
+
+
 def _visibility(_: Claim, m: Measured) -> _Value | None:
     if not m.visibility:
         return None
@@ -300,4 +315,6 @@ _METRICS: Mapping[str, Callable[[Claim, Measured], _Value | None]] = {
     "buffers_fewer_percent": _buffers,
     "cpu_change_percent": _cpu,
     "visibility": _visibility,
+    "access_exclusive": _access_exclusive,
+    "drops": _drops,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from pgrunbook import errors
-from pgrunbook.changes import State
+from pgrunbook.changes import LockMode, State
 from pgrunbook.findings import Check, Verdict, passed
 from pgrunbook.measure import claims as claiming
 from pgrunbook.measure.chart import before_and_after
@@ -218,6 +218,14 @@ def measured(session: Session) -> Measured:
         cpu_ms=cpu_change(before, after, weights),
         cpu_unknown="" if session.target.is_sandbox else "the server is not on this machine",
         visibility=_security.visibility_checks(session),
+        access_exclusive=[
+            statement.relation
+            for step in made.steps
+            for phase in step.safe
+            for statement in phase.statements
+            if statement.lock is LockMode.ACCESS_EXCLUSIVE
+        ],
+        drops=[s.object for s in made.steps if s.kind.startswith("drop_")],
     )
 
 
