@@ -672,7 +672,7 @@ def test_policy_tightened_between_two_tries__comes_back_as_tightened(project: Pr
     list_of = "select pg_get_expr(polqual, polrelid) from pg_policy"
     assert database.run(list_of) == []
     with pytest.raises(
-        errors.RollbackFailed, match="policy public.t.p: changed"
+        errors.RollbackFailed, match=r"policy public\.t\.p: changed"
     ):  # since the run began, and it says so
         project.stage("rollback", "small", database.target, run_id=run_id)
     assert database.run(list_of) == [("(a = 42)",)]
