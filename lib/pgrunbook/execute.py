@@ -13,7 +13,7 @@ from itertools import groupby
 from types import TracebackType
 from typing import Any, Literal
 
-from pgrunbook import changes, errors, preflight
+from pgrunbook import changes, errors
 from pgrunbook.backfill import Means, Walker
 from pgrunbook.changes import (
     NOTHING_THERE,
@@ -30,15 +30,14 @@ from pgrunbook.changes import (
 from pgrunbook.db import Database
 from pgrunbook.description import Backfill, Limits
 from pgrunbook.ledger import Ledger, StepRow
-from pgrunbook.lock import at_work, holder_of, try_lock
+from pgrunbook.others import Others
 from pgrunbook.plan import Plan, Step
-from pgrunbook.watch import MEND, Observer, Seen, Subject, Watch
+from pgrunbook.watch import MEND, Observer, Subject, Watch
 
 _CLEAN_UP_S = 5.0
 # duplicate_table (an index or a view too), _column, _object (a policy or a constraint), _function
 _MADE_BY_ANOTHER = ("42P07", "42701", "42710", "42723")
 _BUILDS_TRIED = 3
-_ORPHAN_POLL_S = 0.2
 _ACKNOWLEDGE = 'acknowledge it with the parameter acknowledge_loss = "{}", or use scope = "indexes"'
 _OUT_OF_SCOPE = "out of the asked scope (indexes)"
 
@@ -87,6 +86,7 @@ class Executor:
     def __enter__(self) -> Executor:
         self._watch.__enter__()
         self.ledger = Ledger(self._work, self._schema)
+        self._others = Others(self._watch, self.ledger, self._runbook, self.run_id, self._limits, self._observer)
         self._means = Means(self._watch, self.ledger, self.run_id, self._observer, self._limits, self._backfill)
         return self
 
@@ -104,7 +104,7 @@ class Executor:
     def migrate(self, plan: Plan, orphan: str) -> Iterator[Done]:
         """Carry out a plan; the ledger has the run already. Yields what became of each change, as it is done."""
         self._count = len(plan.steps)
-        self._await_orphan(cancel=orphan == "cancel")
+        self._others.await_orphan(cancel=orphan == "cancel")
         rows = {row.position: row for row in self.ledger.steps(self.run_id)}
         for group in plan.groups():
             self._watch.between()
@@ -143,7 +143,7 @@ class Executor:
             return NOTHING_THERE
         seen = change.state(self._work)
         if seen.state is State.BUILDING:
-            self._wait_for_rival(step, seen)
+            self._others.wait_for_rival(step, self._subject(step.position, step.object), seen)
             seen = change.state(self._work)
         if seen.state is State.DIFFERENT:
             raise errors.PreflightFailed(
@@ -243,7 +243,7 @@ class Executor:
     def _build(self, step: Step, statement: Statement) -> None:
         """A statement outside a transaction; after a deadlock with another build it is tried again."""
         for attempt in range(1, _BUILDS_TRIED + 1):
-            self._wait_for_foreign_builds(step, statement.relation)
+            self._others.wait_for_foreign_builds(self._subject(step.position, step.object), statement.relation)
             try:
                 self._watch.outside_transaction(self._subject(step.position, step.object), statement)
             except errors.StatementFailed as e:
@@ -279,80 +279,6 @@ class Executor:
             # what stands there from now on is somebody else's
             self.ledger.mark(self.run_id, step.position, "undone", "it failed, and nothing of it is left")
 
-    def _await_orphan(self, *, cancel: bool) -> None:
-        """Make sure that no backend of a killed runner is still at its statement: wait until it is done, or cancel it.
-
-        It is found by the lock that a working session holds, so also while it waits for a table's lock, when no
-        catalog or progress view shows what it is about to make.
-        """
-        name, started, known, waited = at_work(self._runbook), time.monotonic(), 0, 0.0
-        pause = _ORPHAN_POLL_S / 16
-        while not try_lock(self._work, name):
-            if orphan := holder_of(self._watch.eyes, name):
-                if orphan.pid != known:
-                    known = orphan.pid
-                    under_way = [r.object for r in self.ledger.steps(self.run_id) if r.status == "started"]
-                    self._observer.event(
-                        "orphan",
-                        object=(under_way or [self._runbook])[0],
-                        pid=known,
-                        application=orphan.application,
-                        action="cancel" if cancel else "wait",
-                    )
-                if cancel:
-                    self._watch.eyes.value("select pg_catalog.pg_cancel_backend($1)", [known])
-                seen = self._watch.look(known)
-                waited += pause if seen.waiting or seen.idle else 0
-                if waited > self._limits.wait_budget_s:
-                    what = "is idle and not gone" if seen.idle else f"waits for {seen.blockers or 'other sessions'}"
-                    end = "pg_terminate_backend" if seen.idle else "pg_cancel_backend"
-                    raise errors.Aborted(
-                        f"a session of another runner, {orphan}, {what} after {waited:.0f} s",
-                        remedy=f"end it: select {end}({known}); then run it again",
-                    )
-                self._watch.tell(self._subject(0, self._runbook), seen, started)
-            self._watch.between()
-            time.sleep(pause)
-            pause = min(pause * 2, _ORPHAN_POLL_S)
-
-    def _wait_for_rival(self, step: Step, seen: Observation) -> None:
-        """Another session, no runner of this runbook, builds this very index: wait for it within the budget."""
-        started, waited = time.monotonic(), 0.0
-        self._observer.event("orphan", object=step.object, pid=seen.pid, action="wait")
-        while step.change.state(self._work).state is State.BUILDING:
-            found = self._watch.look(seen.pid)
-            waited += _ORPHAN_POLL_S if found.waiting else 0
-            if waited > self._limits.wait_budget_s:
-                raise errors.Aborted(
-                    f"{step.object} is being built by another session, pid {seen.pid}, which waited {waited:.0f} s"
-                    f" for {found.blockers or 'other sessions'}",
-                    remedy="run it again when that build is done, or raise limits.wait_budget_s",
-                )
-            self._watch.between()
-            self._watch.tell(self._subject(step.position, step.object), found, started)
-            time.sleep(_ORPHAN_POLL_S)
-
-    def _wait_for_foreign_builds(self, step: Step, relation: str) -> None:
-        """Two concurrent builds on one table deadlock, so another one is waited for, within the budget."""
-        started = time.monotonic()
-        while found := self._watch.eyes.fetch(
-            "running_builds",
-            preflight.RunningBuild,
-            relations=[relation],
-            own_pid=self._work.backend_pid,
-        ):
-            names = "; ".join(f"pid {b.pid} ({b.application}) builds {b.index}" for b in found)
-            self._watch.waited += 0.2
-            if self._watch.waited > self._limits.wait_budget_s:
-                raise errors.Aborted(
-                    f"{step.object} waited {self._watch.waited:.0f} s for another build on {relation}: {names}",
-                    remedy="run it again when that build is done, or raise limits.wait_budget_s",
-                )
-            self._watch.between()
-            seen = Seen("waiting for another build", True, False, 0, 0, names, wraparound=False)
-            self._watch.tell(self._subject(step.position, step.object), seen, started)
-            time.sleep(0.2)
-
     # -- back ---------------------------------------------------------------------------------------------
 
     def undo(self, scope: Scope, acknowledged: frozenset[str]) -> Iterator[Done]:
@@ -360,7 +286,7 @@ class Executor:
 
         `acknowledged` are the objects (or labels) whose data may go.
         """
-        self._await_orphan(cancel=True)
+        self._others.await_orphan(cancel=True)
         rows = [r for r in self.ledger.steps(self.run_id) if r.open or (r.kept and scope == "all")]
         todo = [(row, self._again(row)) for row in reversed(rows)]
         self._count = len(todo)

@@ -9,11 +9,11 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from pgrunbook import changes, errors, sqlfile, tomlfile
+from pgrunbook import changes, errors, fitting, salvage, sqlfile, tomlfile
 from pgrunbook.changes import Change, ObjectOptions, RawSql
 from pgrunbook.changes.raw_sql import unfit_for_replay
 from pgrunbook.description import (
@@ -153,23 +153,14 @@ def load(root: Path, name: str) -> Runbook:
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry(Generic[F]):
-    """A claim or an item of the checklist with its number; not `whole` where parts that are wrong were left out."""
-
-    number: int
-    value: F
-    whole: bool
-
-
-@dataclass(frozen=True, slots=True)
 class _Told:
     """What runbook.toml tells, as far as it is right; `objects` is None where nothing could be read."""
 
     about: Description | None = None
     lines: tomlfile.Lines = field(default_factory=lambda: tomlfile.Lines(""))
     objects: Mapping[str, ObjectOptions] | None = None
-    claims: Sequence[_Entry[Claim]] = ()
-    checklist: Sequence[_Entry[ChecklistItem]] = ()
+    claims: Sequence[salvage.Entry[Claim]] = ()
+    checklist: Sequence[salvage.Entry[ChecklistItem]] = ()
     visibility: Visibility | None = None
 
 
@@ -216,14 +207,14 @@ class _Reader:
             self._invalid(self._toml, e, lines)
             about = None
         objects = given.get("objects")
-        known = {k: _right(ObjectOptions, v) for k, v in objects.items()} if isinstance(objects, dict) else {}
+        known = {k: salvage.right(ObjectOptions, v) for k, v in objects.items()} if isinstance(objects, dict) else {}
         return _Told(
             about,
             lines,
             {k: found[0] for k, found in known.items() if found},
-            _entries(Claim, given.get("claims")),
-            _entries(ChecklistItem, given.get("checklist")),
-            _whole(Visibility, given.get("visibility")),
+            salvage.entries(Claim, given.get("claims")),
+            salvage.entries(ChecklistItem, given.get("checklist")),
+            salvage.whole(Visibility, given.get("visibility")),
         )
 
     def _invalid(self, path: Path, error: ValidationError, lines: tomlfile.Lines) -> None:
@@ -332,7 +323,7 @@ class _Reader:
             if len(sampled) != 1 or sqlfile.writes(sampled[0]):
                 self._mistake(path, lines.of(("binds", name)), f"binds.{name}: has to be one query that only reads")
                 continue
-            columns = _columns(sampled[0].node)
+            columns = fitting.columns_of(sampled[0].node)
             for setting, column in query.settings.items():
                 if columns is not None and column not in columns:
                     text = f"binds.{name}: samples no column {column}, which settings.{setting} is set to"
@@ -434,10 +425,10 @@ class _Reader:
                 if name in ids[:n]:
                     wrong(kind, n, text=f"{name!r} is there twice")
         for n, table in enumerate(given.tables):
-            if table.insert and (text := _no_insert(table.insert)):
+            if table.insert and (text := fitting.no_insert(table.insert)):
                 wrong("tables", n, "insert", text=text)
         for n, actor in enumerate(given.actors):
-            if actor.sampled and (text := _samples_nobody(actor.sampled)):
+            if actor.sampled and (text := fitting.samples_nobody(actor.sampled)):
                 wrong("actors", n, "sampled", text=text)
             if actor.sampled and not given.setting:
                 wrong("actors", n, "sampled", text="visibility.setting is missing: where would the claims be set?")
@@ -459,72 +450,12 @@ class _Reader:
                 if name not in known[kind]:
                     wrong("expect", n, kind, text=f"no {name!r} in visibility.{kind}; {_there_are(known[kind])}")
         for key, condition in (("before", expected.before), ("after", expected.after)):
-            if text := _no_condition(condition):
+            if text := fitting.no_condition(condition):
                 wrong("expect", n, key, text=text)
         own = set(itertools.product(expected.tables, expected.actors, expected.commands))
         for twice in sorted(own & declared):
             wrong("expect", n, text=f"{', '.join(twice)}: declared twice")
         declared |= own
-
-
-def _no_insert(sql: str) -> str:
-    """Why a statement can't be the one that makes a row for a tenant; empty where it can."""
-    try:
-        found = sqlfile.split(sql, variables=True)
-    except SqlFileError as e:
-        return str(e)
-    if len(found) != 1 or found[0].node_kind != "insert_stmt":
-        return "has to be one INSERT"
-    return "" if found[0].parameters == ("tenant",) else "has to name the tenant as :'tenant', and nothing else so"
-
-
-def _samples_nobody(sql: str) -> str:
-    """Why a query can't sample an actor; empty where it can."""
-    try:
-        found = sqlfile.split(sql)
-    except SqlFileError as e:
-        return str(e)
-    if len(found) != 1 or sqlfile.writes(found[0]):
-        return "has to be one query that only reads"
-    columns = _columns(found[0].node)
-    missing = [] if columns is None else [c for c in ("claims", "tenants") if c not in columns]
-    return f"samples no column {' and no column '.join(missing)}" if missing else ""
-
-
-def _no_condition(condition: str) -> str:
-    """Why a text is no condition over a row; empty where it is one.
-
-    >>> _no_condition("org_id = any(:tenants)"), _no_condition("org_id = :org")
-    ('', 'knows :tenants only, not :org')
-    >>> _no_condition("true) or (true")
-    'is no condition: syntax error at or near ")"'
-    """
-    try:
-        sqlfile.split(f"select {condition}", variables=True)  # by itself, so that no bracket closes one of ours
-        found = sqlfile.split(f"select 1 where ({condition}\n)", variables=True)[0]
-    except SqlFileError as e:
-        return f"is no condition: {e}"
-    if sqlfile.writes(found):
-        return "is no condition: it writes"
-    unknown = [p for p in found.parameters if p != "tenants"]
-    return f"knows :tenants only, not :{unknown[0]}" if unknown else ""
-
-
-def _columns(node: Any) -> set[str] | None:
-    """The names of a query's columns; None where its text alone does not tell them all."""
-    while node.HasField("larg"):
-        node = node.larg
-    names = set()
-    for item in node.target_list:
-        target = item.res_target
-        last = target.val.column_ref.fields[-1] if target.val.column_ref.fields else None
-        if target.name:
-            names.add(target.name)
-        elif last is not None and last.HasField("string"):
-            names.add(last.string.sval)
-        else:
-            return None
-    return names or None
 
 
 def _lacking(claim: Claim) -> Iterator[tuple[str, str]]:
@@ -539,32 +470,6 @@ def _lacking(claim: Claim) -> Iterator[tuple[str, str]]:
         yield "id", "needs at_least or at_most"
     if claim.metric == "rollback_seconds" and claim.after != "rollback":
         yield "after", 'has to be "rollback": that is when it is measured'
-
-
-def _entries(model: type[F], given: object) -> list[_Entry[F]]:
-    found = [(n, _right(model, row)) for n, row in enumerate(given if isinstance(given, list) else [])]
-    return [_Entry(n, *one) for n, one in found if one]
-
-
-def _whole(model: type[M], given: object) -> M | None:
-    """A table that is all right; None where there is none, or where a mistake in it is told already."""
-    found = _right(model, given) if given is not None else None
-    return found[0] if found and found[1] else None
-
-
-def _right(model: type[M], given: object, *, whole: bool = True) -> tuple[M, bool] | None:
-    """What of a table is right, and whether that is all: its mistakes are told, the rest is looked at nevertheless.
-
-    >>> _right(ChecklistItem, {"id": "a", "says": "b", "probe": 1, "colour": "red"})
-    (ChecklistItem(id='a', says='b', probe='', faster='', person=''), False)
-    """
-    try:
-        return model.model_validate(given), whole
-    except ValidationError as e:
-        wrong = {m["loc"][0] for m in e.errors(include_url=False) if m["loc"] and m["type"] != "missing"}
-    if not wrong or not isinstance(given, dict):
-        return None
-    return _right(model, {k: v for k, v in given.items() if k not in wrong}, whole=False)
 
 
 _YES_OR_NO = {"rows_unchanged", "answers_unchanged", "probes", "checks", "visibility"}
