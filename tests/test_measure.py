@@ -6,7 +6,7 @@ import json
 import math
 import stat
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
 import pytest
@@ -20,6 +20,8 @@ from pgrunbook.findings import Check, Verdict
 from pgrunbook.measure import claims, compare, sampling, workload
 from pgrunbook.measure.claims import Measured
 from pgrunbook.measure.compare import QuerySummary
+from pgrunbook.measure.load import LoadResult
+from pgrunbook.measure.rewrites import Rewritten
 from pgrunbook.measure.sampling import Sample
 from pgrunbook.measure.workload import BindSet
 from pgrunbook.runbook import Query
@@ -363,11 +365,20 @@ def test_summarise__takes_means_over_the_bind_sets() -> None:
 
 FAST = QuerySummary("q", 100.0, 5.0, 20.0, 10.0, 30.0, (), (), False, False, True, 200, 50)
 NOT_TIMED = QuerySummary("q", 100.0, math.nan, math.nan, math.nan, math.nan, (), (), False, False, True)
+SAME_PAGE = Rewritten("q", "all", "common 1", "page", 20, 20, 0, Verdict.PASSED, "page 1 of 20")
+OTHER_PAGE = Rewritten("q", "all", "common 2", "page", 20, 20, 3, Verdict.FAILED, "page 3 of 20")
+LOADED = LoadResult("after", 50, 500, 2.0, 250.0, 5.0, 20.0, 30.0, 40.0, 12.0, 0, 52, 100)
+BROKEN_LOAD = replace(LOADED, errors=2, p95_ms=600.0, stall_ms=900.0, connections=90)
+APPLICATION = {
+    "old": {"statements.services": 200, "statements.total": 1000, "alone.agents_ms": 5.0},
+    "new": {"statements.services": 20, "statements.total": 600, "alone.agents_ms": 1.0},
+}
 FULL = Measured(
     queries={"q": FAST}, index_bytes=3 * 2**20, database_bytes_before=100, database_bytes_after=110, indexes_written=4,
     indexes_written_concurrently=3, changes_left=0, rows_lost=0, rows_detail="as before, 5 rows",
     probes={"p": Verdict.PASSED, "f": Verdict.FAILED}, rollback_seconds=12.0,
     checks={"c": Verdict.PASSED, "d": Verdict.FAILED}, evaluations_before={"q": 2132}, evaluations_after={"q": 1},
+    rewrites=[SAME_PAGE], loads={"after": LOADED}, application=APPLICATION,
     access_exclusive=["t", "t"], drops=[], cpu_ms=(10.0, 7.5), visibility=[Check("visibility", "a", Verdict.PASSED), Check("across tenants", "a", Verdict.PASSED)],
 )  # fmt: skip
 HOLDING = [
@@ -392,6 +403,17 @@ HOLDING = [
     ({"metric": "visibility"}, "2 of 2 as declared"),
     ({"metric": "access_exclusive", "at_most": 2}, "2 statements take ACCESS EXCLUSIVE"),
     ({"metric": "drops", "at_most": 0}, "0 changes drop something"),
+    ({"metric": "same_rows", "query": "q"}, "1 of 1 bind sets have the same rows"),
+    ({"metric": "load_p95_ms", "at_most": 20}, "20.0 ms"),
+    ({"metric": "load_stall_ms", "at_most": 12}, "12.0 ms"),
+    ({"metric": "load_errors", "at_most": 0}, "0"),
+    ({"metric": "load_connections_percent", "at_most": 52}, "52 %, 52 of 100"),
+    ({"metric": "application", "of": "statements.total", "at_most": 600}, "600"),
+    ({"metric": "application", "of": "alone.agents_ms", "way": "old", "at_least": 5}, "5 ms"),
+    ({"metric": "application", "of": "alone.agents_ms", "way": "saved", "at_least": 4}, "4 ms"),
+    ({"metric": "application", "of": "statements.services", "way": "fewer_percent", "at_least": 90}, "90 %"),
+    ({"metric": "application", "of": "statements.services", "way": "total_percent", "at_least": 18}, "18 %"),
+    ({"metric": "application", "of": "alone.agents_ms", "way": "factor", "at_least": 5}, "5×"),
 ]  # fmt: skip
 BROKEN = [
     ({"metric": "query_ms_before", "query": "q", "at_least": 100.01}, FULL),
@@ -415,6 +437,15 @@ BROKEN = [
     ({"metric": "visibility"}, Measured({}, visibility=[Check("visibility", "a", Verdict.FAILED)])),
     ({"metric": "access_exclusive", "at_most": 1}, FULL),
     ({"metric": "drops", "at_most": 0}, Measured({}, drops=["p"])),
+    ({"metric": "same_rows", "query": "q"}, Measured({}, rewrites=[SAME_PAGE, OTHER_PAGE])),
+    ({"metric": "load_p95_ms", "at_most": 500}, Measured({}, loads={"after": BROKEN_LOAD})),
+    ({"metric": "load_stall_ms", "at_most": 500}, Measured({}, loads={"after": BROKEN_LOAD})),
+    ({"metric": "load_errors", "at_most": 0}, Measured({}, loads={"after": BROKEN_LOAD})),
+    ({"metric": "load_connections_percent", "at_most": 80}, Measured({}, loads={"after": BROKEN_LOAD})),
+    ({"metric": "application", "of": "statements.total", "at_most": 599}, FULL),
+    ({"metric": "application", "of": "statements.services", "way": "fewer_percent", "at_least": 90.1}, FULL),
+    ({"metric": "application", "of": "statements.services", "way": "total_percent", "at_least": 30}, FULL),
+    ({"metric": "application", "of": "alone.agents_ms", "way": "factor", "at_least": 5.1}, FULL),
 ]
 
 
@@ -471,6 +502,21 @@ def test_a_claim_on_processor_time__says_why_there_is_none() -> None:
     claim = {"metric": "cpu_change_percent", "at_most": -20}
     check = held(claim, Measured({}, cpu_unknown="the server is not on this machine"))
     assert (check.verdict, check.detail) == (Verdict.NOT_MEASURABLE, "the server is not on this machine")
+
+
+def test_a_claim_on_the_application__says_what_was_not_told() -> None:
+    """A figure that neither way has, one of one way only, and a share of nothing; to nothing is a factor, though."""
+    claim = {"metric": "application", "at_least": 5, "way": "factor", "of": "hits"}
+    for told, detail in (
+        ({}, "nothing told hits, the old way"),
+        ({"old": {"hits": 3}}, "nothing told hits, the new way"),
+        ({"old": {"hits": 0}, "new": {"hits": 3}}, "hits is 0: of nothing there is no share"),
+    ):
+        check = held(claim, Measured({}, application=told))
+        assert (check.verdict, check.measured, check.detail) == (Verdict.NOT_MEASURABLE, "not measured", detail)
+    check = held(claim, Measured({}, application={"old": {"hits": 3}, "new": {"hits": 0}}))
+    assert (check.verdict, check.measured) == (Verdict.PASSED, "infinite×")
+    assert check.detail == "holds if at least 5×; 3 → 0"
 
 
 def test_processor_time__is_weighted_and_needs_both_sides() -> None:

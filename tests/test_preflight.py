@@ -8,13 +8,15 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from fix_databases import Place
 from fix_faults import TABLE, Role, events, holding, there, untouched, valid
 from fix_project import Project
-from pgrunbook import errors, ledger, sandbox
+from pgrunbook import db, errors, ledger, preflight, runbook, sandbox
 
 INDEX = "create index t_a on t (a);"
 APP = 'search_path = ["app"]\n'
@@ -231,6 +233,47 @@ def test_publication_of_other_tables__does_not_matter(project: Project, database
     database.run("create publication of_t for table t")
     project.runbook("small", INDEX)
     project.forward("small", database.target)
+
+
+# -- the hours of the runbook ------------------------------------------------------------------------------------
+
+
+def window(begin: float, end: float) -> tuple[str, str, str]:
+    """A window from so many hours from now on, in Tokyo's time: its begin, its end, and [limits]."""
+    now = datetime.now(ZoneInfo("Asia/Tokyo"))
+    first, last = (f"{now + timedelta(hours=h):%H:%M}" for h in (begin, end))
+    return first, last, f'[limits]\nwindow = ["{first}", "{last}"]\nwindow_timezone = "Asia/Tokyo"\n'
+
+
+def test_window__refuses_outside_of_it_until_a_person_says_otherwise(project: Project, database: Place) -> None:
+    """The server's clock in the runbook's time zone; the message says when it opens, and how long that is."""
+    first, last, limits = window(2, 3)
+    said = refused(project, database, toml=limits)
+    assert f"not between {first} and {last} Asia/Tokyo" in said
+    assert re.search(rf"wait until {first} Asia/Tokyo, in (2 h 0|1 h 59) min; or give outside_window = True", said)
+    (run_id,) = [p.name for p in (project.root / "evidence" / "small").iterdir()]
+    result = project.stage("migrate", "small", database.target, run_id=run_id, outside_window=True)
+    (check,) = [c for c in result.findings if c.check == "window"]
+    assert (check.verdict, check.gates, check.detail) == ("failed", False, "allowed by outside_window")
+
+
+@pytest.mark.parametrize("hours", [(-1, 1), (-1, -2)], ids=["short", "over midnight"])
+def test_window__is_open_within_it(project: Project, database: Place, hours: tuple[float, float]) -> None:
+    """Also one that is closed for an hour a day."""
+    project.runbook("small", INDEX, window(*hours)[2])
+    run_id = project.stage("baseline", "small", database.target).run_id
+    result = project.stage("migrate", "small", database.target, run_id=run_id)
+    (check,) = [c for c in result.findings if c.check == "window"]
+    assert (check.verdict, check.gates) == ("passed", True)
+
+
+def test_window_on_the_sandbox__is_told(project: Project, database: Place) -> None:
+    """A rehearsal may be at any time."""
+    project.runbook("small", INDEX, window(2, 3)[2])
+    about = runbook.load(project.root, "small")
+    with db.connect(db.parse_target("sandbox"), database=database.name) as session:
+        (check,) = preflight._window(about, session, outside=False)
+    assert (check.verdict, check.gates, check.detail) == ("failed", False, "told, since this is the sandbox")
 
 
 # -- transactions, space, surroundings --------------------------------------------------------------------------

@@ -19,7 +19,7 @@ PYPROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
 
 def bounds(requirement: str) -> tuple[str, str]:
     """A requirement's name and bounds."""
-    found = re.fullmatch(r"([A-Za-z0-9-]+)(?:\[[a-z]+\])?([^;]*)(?:;.*)?", requirement)
+    found = re.fullmatch(r"([A-Za-z0-9-]+)(?:\[[a-z,]+\])?([^;]*)(?:;.*)?", requirement)
     assert found, requirement
     return found[1], found[2].strip()
 

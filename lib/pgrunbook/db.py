@@ -135,8 +135,12 @@ class Database:
 
     def fetch(self, name: str, row: type[T], /, **parameters: Any) -> list[T]:
         """The rows of `catalog/NAME.sql`, as objects of `row`."""
-        with translated(name), self._connection.cursor(row_factory=class_row(row)) as cursor:
-            return cursor.execute(catalog_sql(name), parameters).fetchall()
+        return self.select(catalog_sql(name), row, parameters)
+
+    def select(self, query: bytes, row: type[T], parameters: Mapping[str, Any]) -> list[T]:
+        """The rows of a query with `%(name)s` parameters, as objects of `row`."""
+        with translated(query.decode()), self._connection.cursor(row_factory=class_row(row)) as cursor:
+            return cursor.execute(query, parameters).fetchall()
 
     def one(self, name: str, row: type[T], /, **parameters: Any) -> T | None:
         """The only row of `catalog/NAME.sql`, None where there is none."""
@@ -278,6 +282,16 @@ def connect(
         db.close()
         raise
     return db
+
+
+def environment(target: Target, database: str = "") -> dict[str, str]:
+    """What a program of PostgreSQL's (pgbench, an application) needs in its environment to reach a target.
+
+    Never on its command line, which every user of the machine can read.
+    """
+    names = {o.keyword.decode(): o.envvar.decode() for o in psycopg.pq.Conninfo.get_defaults() if o.envvar}
+    given = conninfo_to_dict(_conninfo(target, database))
+    return {names[k]: str(v) for k, v in given.items() if k in names}
 
 
 def _require_direct(db: Database) -> None:

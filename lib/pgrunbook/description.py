@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from pgrunbook.changes import ObjectOptions
 
@@ -15,8 +16,15 @@ class Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+TimeOfDay = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+
+
 class Limits(Frozen):
-    """Bounds of time and space; the unit is in the name."""
+    """Bounds of time and space; the unit is in the name.
+
+    `window` are the hours in which a migration may begin, from and to, over midnight too, as a clock in
+    `window_timezone` shows them.
+    """
 
     rollback_s: float = Field(300, gt=0)
     wait_budget_s: float = Field(60, gt=0)
@@ -27,6 +35,24 @@ class Limits(Frozen):
     samples: int = Field(40, ge=1)
     statement_timeout_s: float = Field(0, ge=0)
     space_available_mb: float | None = Field(None, gt=0)
+    window: tuple[TimeOfDay, TimeOfDay] | None = Field(None, strict=False)
+    window_timezone: str = "UTC"
+
+    @field_validator("window")
+    @classmethod
+    def _has_hours(cls, given: tuple[str, str] | None) -> tuple[str, str] | None:
+        if given and given[0] == given[1]:
+            raise ValueError("a window that begins when it ends has no hours")
+        return given
+
+    @field_validator("window_timezone")
+    @classmethod
+    def _known(cls, given: str) -> str:
+        try:
+            ZoneInfo(given)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("no time zone; take one like Europe/Berlin") from None
+        return given
 
 
 class Build(Frozen):
@@ -58,6 +84,91 @@ class Ledger(Frozen):
     published: str = ""
 
 
+class Audit(Frozen):
+    """What an audit can't know by itself: the table whose rows are "users", and how many of them to project to.
+
+    `lint_timeout_s` bounds each lint by itself.
+    """
+
+    driver: str = ""
+    levels: tuple[int, ...] = Field((1000, 10_000), strict=False)
+    lint_timeout_s: float = Field(5, gt=0)
+
+
+class Load(Frozen):
+    """Many clients at once run the workload by its weights: so many requests each, or for so many seconds.
+
+    `stages` are those that do it by themselves; without any it is done when asked for. The rest are targets.
+    """
+
+    clients: int = Field(50, ge=1, le=1000)
+    requests: int = Field(10, ge=1)
+    seconds: float = Field(0, ge=0)
+    p95_ms: float = Field(500, gt=0)
+    connections_percent: float = Field(80, gt=0, le=100)
+    stages: tuple[Literal["baseline", "migrate", "verify"], ...] = Field((), strict=False)
+    gates: bool = False
+
+
+class Application(Frozen):
+    """A model of the application: a Python program in the runbook's folder, told the way as its only argument.
+
+    The first of its `ways` is run by the baseline, the second by verify.
+    """
+
+    program: str = Field(min_length=1)
+    ways: tuple[str, str] = Field(("old", "new"), strict=False)
+    timeout_s: float = Field(60, gt=0)
+
+
+Watched = Literal["slower", "plan", "index", "unused", "growth", "cache", "errors"]
+
+
+class KeyMetric(Frozen):
+    """One row of the document's table of key metrics: what it says, and what answers for it here.
+
+    `query_ms` is the mean time of some queries (without any: of all), `evaluations` how often a policy's expression
+    runs for them, `cpu` by how many percent the workload's processor time changed in verify, `errors` the share of
+    transactions that were rolled back, `cache_hits` that of blocks found in memory, both in percent.
+    """
+
+    says: str = Field(min_length=1)
+    baseline: str = ""
+    target: str = ""
+    how: str = ""
+    metric: Literal["query_ms", "evaluations", "cpu", "errors", "cache_hits"] | None = None
+    queries: tuple[str, ...] = Field((), strict=False)
+    at_least: float | None = None
+    at_most: float | None = None
+    not_measurable: str = ""
+
+
+class Monitor(Frozen):
+    """What a monitor keeps, when it speaks up, and what of that fails it (`gates`).
+
+    A statement is slower at `slower_factor` times its median and by `slower_ms`; a time is known from `calls` on. A
+    table has grown at `grown_factor` times what was to be expected and by `grown_mb`; an index is unused after
+    `unused_days`.
+    `cache_points` and `error_points` are percent of blocks and of transactions. Snapshots are all kept for `raw_days`,
+    one an hour for `hourly_days`, one a day for `retention_days`. `schedule` is told to people, as cron has it.
+    """
+
+    schedule: str = "*/15 * * * *"
+    raw_days: float = Field(7, gt=0)
+    hourly_days: float = Field(35, gt=0)
+    retention_days: float = Field(400, gt=0)
+    calls: int = Field(20, ge=1)
+    slower_factor: float = Field(2, gt=1)
+    slower_ms: float = Field(2, ge=0)
+    grown_factor: float = Field(2, gt=1)
+    grown_mb: float = Field(8, ge=0)
+    unused_days: float = Field(7, gt=0)
+    cache_points: float = Field(5, gt=0)
+    error_points: float = Field(1, gt=0)
+    gates: tuple[Watched, ...] = Field(("slower", "plan", "index", "errors"), strict=False)
+    key_metrics: tuple[KeyMetric, ...] = Field((), strict=False)
+
+
 Metric = Literal[
     "query_ms_before",
     "query_ms_after",
@@ -75,6 +186,12 @@ Metric = Literal[
     "evaluations_after",
     "evaluations_fewer_percent",
     "faster_percent",
+    "same_rows",
+    "load_p95_ms",
+    "load_stall_ms",
+    "load_errors",
+    "load_connections_percent",
+    "application",
     "buffers_fewer_percent",
     "cpu_change_percent",
     "visibility",
@@ -83,8 +200,15 @@ Metric = Literal[
 ]
 
 
+Way = Literal["old", "new", "saved", "fewer_percent", "factor", "total_percent"]
+
+
 class Claim(Frozen):
-    """One number or promise of the source document."""
+    """One number or promise of the source document.
+
+    Of an application's figure `of`, `way` is what is held against the bounds: the old or the new value, what was saved
+    (old less new), that in percent of the old one or of the old total of its sort, or the factor from new to old.
+    """
 
     id: str = Field(pattern=r"^[a-z0-9_]+$")
     section: str = ""
@@ -92,8 +216,11 @@ class Claim(Frozen):
     metric: Metric | None = None
     query: str = ""
     checks: tuple[str, ...] = Field((), strict=False)
+    of: str = ""
+    way: Way = "new"
     at_least: float | None = None
     at_most: float | None = None
+    when: Literal["before", "during", "after"] = "after"
     after: Literal["verify", "rollback"] = "verify"
     gates: bool = False
     not_measurable: str = ""
@@ -178,16 +305,26 @@ class Description(Frozen):
     claims: tuple[Claim, ...] = Field((), strict=False)
     checklist: tuple[ChecklistItem, ...] = Field((), strict=False)
     visibility: Visibility | None = None
+    audit: Audit = Audit()
+    load: Load = Load()
+    monitor: Monitor = Monitor()
+    application: Application | None = None
 
 
 class QueryFront(Frozen):
     """The front matter of a file of `workload/`.
 
     With a `role` the query runs as that role, row security on; `settings` are set before it to a bind column's value.
+    One that `replaces` another has that one's bind values, and its rows are compared with the other's: `same` says how,
+    `page` names its parameters for the length of a page and the rows before it.
     """
 
     title: str = Field(min_length=1)
     order: str = ""
+    replaces: str = ""
+    same: Literal["equal", "set", "page"] = "equal"
+    page: tuple[str, ...] = Field((), strict=False)
+    gates: bool = True
     harmless: tuple[str, ...] = Field((), strict=False)
     weight: float = Field(1, gt=0)
     role: str = ""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from pgrunbook import sqlfile
 from pgrunbook.sqlfile import SqlFileError
+
+if TYPE_CHECKING:
+    from pgrunbook.runbook import Query
 
 
 def no_insert(sql: str) -> str:
@@ -66,3 +70,29 @@ def columns_of(node: Any) -> set[str] | None:
         else:
             return None
     return names or None
+
+
+def rewrite_mistakes(query: Query, others: Mapping[str, Query]) -> Iterator[tuple[str, str]]:
+    """Why a query can't be held against the one it replaces: the key of its front matter to mend, and the reason."""
+    rewrite, old = query.rewrite, others.get(query.replaces)
+    if rewrite is None:
+        return
+    if old is None:
+        there = ", ".join(sorted(others)) or "none"
+        yield (
+            "replaces",
+            f"replaces: no query {query.replaces!r} that replaces none itself; there are: {there}",
+        )
+        return
+    if query.binds:
+        yield "binds", f"binds: they stand with {old.name}, which it replaces: both get the same values"
+    if len(query.statements) != 1 or len(old.statements) != 1:
+        yield "replaces", f"replaces: {query.name} and {old.name} need one statement each, or rows can't be compared"
+    if rewrite.same == "page" and len(set(rewrite.page)) != 2:
+        yield "page", 'page: names two parameters, the length of a page and the rows before it: ["limit", "offset"]'
+    if rewrite.same != "page" and rewrite.page:
+        yield "page", 'page: is for same = "page"'
+    for name, sql in old.binds.items():
+        columns = columns_of(sqlfile.split(sql)[0].node)
+        for missing in sorted(set(query.sampled) - {"now"} - (columns or set(query.sampled))):
+            yield "replaces", f"replaces: binds.{name} of {old.name} samples no column {missing}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import signal
@@ -21,7 +22,7 @@ from pgrunbook.findings import EXIT_STATUS, Verdict, gravest
 from pgrunbook.ledger import Ledger
 from pgrunbook.lock import hold_lock, whole_run
 from pgrunbook.stages import STAGES
-from pgrunbook.stages._base import Parameters, new_run_id, run_folder
+from pgrunbook.stages._base import LOOK_ON, Parameters, new_run_id, run_folder
 
 _FOLLOW_EVERY_S = 0.2
 _PROGRESS_LINE_EVERY_S = 10.0
@@ -150,6 +151,37 @@ def rollback(common: Parameters, screen: Screen, extra: dict[str, Any]) -> RunOu
     return RunOutcome(run_id, about.name, target.name, outcome.verdict, (outcome,), evidence)
 
 
+@dataclass(frozen=True, slots=True)
+class AuditOutcome:
+    """An audit's end. `report` is what the notebook wrote, empty where it did not come so far."""
+
+    outcome: RunOutcome
+    report: dict[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        """The audit as `--json` prints it."""
+        found = self.outcome
+        return {"run_id": found.run_id, "verdict": found.verdict.value, **self.report, "evidence": found.evidence}
+
+
+def audit(common: Parameters, screen: Screen, extra: dict[str, Any]) -> AuditOutcome:
+    """The audit notebook, headless, as a run of its own. It only reads, so it holds no lock."""
+    root = runbook.project_root()
+    common = common.model_copy(update={"run_id": common.run_id or new_run_id()})
+    outcome = _stage(root, "audit", common, extra, screen)
+    folder = run_folder(root, common, common.run_id)
+    found = RunOutcome(
+        common.run_id,
+        common.runbook or runbook.NONE,
+        common.target,
+        outcome.verdict,
+        (outcome,),
+        os.path.relpath(folder, root),
+    )
+    path = folder / "audit.json"
+    return AuditOutcome(found, json.loads(path.read_text("utf-8")) if path.exists() else {})
+
+
 def _take_up(
     root: Path, common: Parameters, names: Sequence[str], states: Mapping[str, str], *, fresh: bool
 ) -> tuple[str, list[str]]:
@@ -178,6 +210,8 @@ def _take_up(
     if "baseline" not in names:
         if newest:
             return newest, []
+        if set(names) <= LOOK_ON:
+            return new_run_id(), []
         raise errors.MissingForerunner(
             f"no run of {common.runbook} on {common.target} to go on with",
             remedy="run with the stage baseline first, or give --run-id",

@@ -57,6 +57,8 @@ class StepRow:
         return self.owned and self.status in ("started", "applied")
 
 
+RUNS = ("run", "step")
+WATCHING = ("watched", "snapshot")
 _RUN = (
     "select run_id, runbook, digest, system_identifier, database_name, search_path, status, fingerprint,"
     " started_at, finished_at, rolled_back_at from {schema}.run"
@@ -77,6 +79,7 @@ def ddl(schema: str, role: str = "") -> str:
         text.replace("{role}", name)
         + f"\ngrant usage, create on schema {quoted(schema)} to {name};\n"
         + f"grant select, insert, update on all tables in schema {quoted(schema)} to {name};\n"
+        + f"grant delete on {quoted(schema, 'snapshot')} to {name};\n"
     )
 
 
@@ -88,17 +91,17 @@ class Ledger:
         self.schema = schema
         self._name = quoted(schema)
 
-    def exists(self) -> bool:
+    def exists(self, tables: Sequence[str] = RUNS) -> bool:
         """Whether the tables are there, also where the role may not look into their schema."""
         return bool(
             self._db.value(
-                "select count(*) = 2 from pg_catalog.pg_class c join pg_catalog.pg_namespace n"
-                " on n.oid = c.relnamespace where n.nspname = $1 and c.relname in ('run', 'step')",
-                [self.schema],
+                "select count(*) = cardinality($2::text[]) from pg_catalog.pg_class c join pg_catalog.pg_namespace n"
+                " on n.oid = c.relnamespace where n.nspname = $1 and c.relname = any($2)",
+                [self.schema, list(tables)],
             )
         )
 
-    def usable(self, *, writing: bool = True) -> bool:
+    def usable(self, tables: Sequence[str] = RUNS, *, writing: bool = True) -> bool:
         """Whether the role may read and write the tables."""
         return bool(
             self._db.value(
@@ -106,21 +109,26 @@ class Ledger:
                 " and pg_catalog.has_table_privilege(c.oid, p))"
                 " from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace,"
                 " pg_catalog.unnest($2::text[]) p"
-                " where n.nspname = $1 and c.relname in ('run', 'step')",
-                [self.schema, ["select", "insert", "update"] if writing else ["select"]],
+                " where n.nspname = $1 and c.relname = any($3)",
+                [self.schema, ["select", "insert", "update"] if writing else ["select"], list(tables)],
             )
         )
 
-    def create(self) -> None:
-        """Make the tables where they are missing. Raises `BadTarget` with the administrator's command."""
-        if self.exists():
+    def create(self, tables: Sequence[str] = RUNS) -> None:
+        """Make the tables where they are missing: a ledger may be older than some of them.
+
+        Raises `BadTarget` with the administrator's command.
+        """
+        if self.exists(tables):
             return
         try:
             with self._db.transaction(client_min_messages="warning"):
+                there = self._db.value("select to_regnamespace($1) is not null", [self._name])
                 for statement in sqlfile.split(ddl(self.schema)):
-                    self._db.execute(statement.sql)
+                    if not (there and statement.node_kind == "create_schema_stmt"):  # needs CREATE on the database
+                        self._db.execute(statement.sql)
         except errors.StatementFailed as e:
-            if self.exists():  # another runbook's run made them in the same moment
+            if self.exists(tables):  # another runbook's run made them in the same moment
                 return
             if e.sqlstate != "42501":
                 raise

@@ -77,7 +77,7 @@ _WORD = re.compile(r"\S{12,}")
 _LONG_WORD = 45
 _SHORT = 26
 _HEADING_BREAKS = 10
-_TITLE = ("#", "object", "kind", "state")
+_TITLE = ("#", "object", "kind", "state", "level", "finding", "when")
 _ORPHAN = {"wait": "it is waited for", "cancel": "it is cancelled"}
 _TELL_EVERY_S = 0.2
 
@@ -354,8 +354,8 @@ def _titled(headings: Sequence[str], line: Sequence[str]) -> tuple[str, list[tup
     """The leading columns of a row in one line, and the others that say something."""
     pairs = list(zip(headings, line, strict=True))
     count = next((p for p, (h, _) in enumerate(pairs) if h not in _TITLE), len(pairs))
-    number, *words = [c for _, c in pairs[:count]]
-    return f"{number}. {', '.join(words)}", [(h, c) for h, c in pairs[count:] if c]
+    number, words = (f"{pairs[0][1]}. ", pairs[1:count]) if pairs[0][0] == "#" else ("", pairs[:count])
+    return number + ", ".join(c for _, c in words), [(h, c) for h, c in pairs[count:] if c]
 
 
 def _text(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

@@ -149,10 +149,10 @@ class Plan:
         }
 
 
-def identify(db: Database) -> Identity:
-    """Who and where this session is. Raises `BadTarget` for a standby or a server too old."""
+def identify(db: Database, *, standby_too: bool = False) -> Identity:
+    """Who and where this session is. Raises `BadTarget` for a server too old, and for a standby unless it will do."""
     found = db.exactly("identity", Identity)
-    if found.standby:
+    if found.standby and not standby_too:
         raise errors.BadTarget(
             f"target {db.target.name} is a standby: it can't be written to, nor compared with a plan",
             remedy="name the primary (in the service: target_session_attrs=read-write)",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 from pgrunbook import errors
 from pgrunbook.changes import State, Walk
@@ -71,11 +73,12 @@ class _Surrounding:
     detail: str
 
 
-def check(runbook: Runbook, plan: Plan, db: Database, ledger: Ledger) -> list[Check]:
+def check(runbook: Runbook, plan: Plan, db: Database, ledger: Ledger, *, outside_window: bool = False) -> list[Check]:
     """All checks, in the order in which a person would ask. Raises `BadTarget` for lacking privileges."""
     require_privileges(plan, db, ledger)
     return [
         _version(plan, db),
+        *_window(runbook, db, outside=outside_window),
         pooler(db, plan.identity.backend_pid),
         *_publications(runbook, db, ledger),
         *_transactions(runbook, plan, db),
@@ -122,6 +125,53 @@ def _version(plan: Plan, db: Database) -> Check:
     role = plan.identity.role + (", superuser" if plan.identity.superuser else ", owner of the tables")
     version = f"PostgreSQL {db.version // 10000}.{db.version % 10000}"
     return passed("server", db.target.name, True, claimed="13 or newer, a primary", measured=f"{version}, {role}")
+
+
+def _window(runbook: Runbook, db: Database, *, outside: bool) -> Iterator[Check]:
+    """Whether the server's clock is in the hours that the runbook gives a migration for its begin."""
+    limits = runbook.about.limits
+    if limits.window is None:
+        return
+    zone = ZoneInfo(limits.window_timezone)
+    now: datetime = db.value("select pg_catalog.clock_timestamp()").astimezone(zone)
+    begin, end = (time.fromisoformat(t) for t in limits.window)
+    inside = in_hours(now.time(), begin, end)
+    wait = until(now, begin)
+    hours, minutes = divmod(round(wait.total_seconds() / 60), 60)
+    later = f"wait until {limits.window[0]} {zone.key}, in {hours} h {minutes} min"
+    gates = not db.target.is_sandbox and not outside
+    told = "" if gates else "told, since this is the sandbox" if db.target.is_sandbox else "allowed by outside_window"
+    yield passed(
+        "window",
+        "limits.window",
+        inside,
+        gates=gates,
+        claimed=f"between {limits.window[0]} and {limits.window[1]} {zone.key}",
+        measured=f"{now:%H:%M} {zone.key}",
+        detail="" if inside else told or f"{later}; or give outside_window = True",
+    )
+
+
+def in_hours(now: time, begin: time, end: time) -> bool:
+    """Whether a time of day lies between two others, the second one left out; over midnight where it comes first.
+
+    >>> [in_hours(time(h), time(22), time(4)) for h in (21, 22, 3, 4)]
+    [False, True, True, False]
+    """
+    return begin <= now < end if begin < end else now >= begin or now < end
+
+
+def until(now: datetime, begin: time) -> timedelta:
+    """How long it is until a time of day comes next, by the clock on the wall: a change of clocks in between counts.
+
+    >>> until(datetime(2026, 3, 29, 1, 30, tzinfo=ZoneInfo("Europe/Berlin")), time(4))
+    datetime.timedelta(seconds=5400)
+    """
+    utc = ZoneInfo("UTC")
+    next_one = datetime.combine(now.date(), begin, now.tzinfo)
+    if next_one.replace(tzinfo=None) <= now.replace(tzinfo=None):
+        next_one = datetime.combine(now.date() + timedelta(days=1), begin, now.tzinfo)
+    return next_one.astimezone(utc) - now.astimezone(utc)
 
 
 def pooler(db: Database, answering_pid: int) -> Check:

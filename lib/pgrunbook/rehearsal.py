@@ -20,6 +20,14 @@ from pgrunbook.sqlfile import quoted
 
 SANDBOX = db.parse_target("sandbox")
 Tell = Callable[[str], None]
+# audit and monitor read them; in a schema of its own the runbook's tables stay among themselves
+_STATISTICS = """\
+do $$
+begin
+  create schema if not exists extensions;
+  create extension if not exists pg_stat_statements schema extensions;
+end
+$$"""
 
 
 def default_scale() -> str:
@@ -110,7 +118,9 @@ def _exists(admin: Database, name: str) -> bool:
 
 def _make(admin: Database, runbook: Runbook, size: str, tell: Tell) -> None:
     files = _files(runbook)
-    digest = hashlib.sha256(b"\0".join([size.encode(), *(f.path.read_bytes() for f in files)])).hexdigest()
+    digest = hashlib.sha256(
+        b"\0".join([size.encode(), _STATISTICS.encode(), *(f.path.read_bytes() for f in files)])
+    ).hexdigest()
     template = f"{runbook.name[:40]} {digest[:12]}"
     if not _exists(admin, template):
         _drop_old_templates(admin, runbook)
@@ -120,6 +130,7 @@ def _make(admin: Database, runbook: Runbook, size: str, tell: Tell) -> None:
         admin.execute(f"create database {quoted(loading)} template template0")
         with db.connect(SANDBOX, database=loading, application_name="pgrunbook load") as database:
             load(database, runbook, size, tell)
+            database.execute(_STATISTICS)
         about = json.dumps({"template_of": runbook.name, "scale": size})
         admin.execute(f"alter database {quoted(loading)} rename to {quoted(template)}")
         admin.execute(f"comment on database {quoted(template)} is '{about}'")

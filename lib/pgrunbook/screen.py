@@ -16,8 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from pgrunbook import runbook
+from pgrunbook.audit import LEVELS
 from pgrunbook.findings import Verdict
-from pgrunbook.headless import RunOutcome, StageOutcome, describe
+from pgrunbook.headless import AuditOutcome, RunOutcome, StageOutcome, describe
 from pgrunbook.measure.claims import WORDS
 from pgrunbook.measure.compare import compare, summarise
 from pgrunbook.measure.sampling import Sample
@@ -27,6 +28,10 @@ _STYLE = {
     "passed": "green", "rolled_back": "green", "failed": "red", "rollback_failed": "red", "aborted": "red",
     "refused": "red", "pending": "yellow", "not_measurable": "dim",
 }  # fmt: skip
+
+
+_LEVEL_STYLE = {"important": "red", "routine": "yellow", "noted": ""}
+_SHOWN = 20
 
 
 class Terminal:
@@ -107,6 +112,49 @@ def _troubles(console: Console, stage: StageOutcome) -> None:
             console.print(Text(line, style=_STYLE[check["verdict"]]), soft_wrap=True)
 
 
+def audit(found: AuditOutcome) -> None:
+    """An audit's findings, the gravest first, what it could not see, and what to type next."""
+    console = Console(highlight=False)
+    report, outcome = found.report, found.outcome
+    for level in LEVELS:
+        own = [f for f in report["findings"] if f["level"] == level]
+        if own:
+            console.print(Text(f"{level} ({len(own)})", style=f"bold {_LEVEL_STYLE[level]}".strip()))
+        for f in own[:_SHOWN]:
+            console.print(Text(f"  {f['id']}", style=_LEVEL_STYLE[level]), soft_wrap=True)
+            console.print(Padding(Text(f["detail"]), (0, 0, 0, 4)))
+            for line in f["remedy"].splitlines():  # never broken: it is there to be pasted
+                console.print(Text(f"    {line}", style="dim"), soft_wrap=True)
+        if len(own) > _SHOWN:
+            console.print(f"  … and {len(own) - _SHOWN} more in the notebook")
+    for n in report["not_seen"]:
+        remedy = f"; {n['remedy']}" if n["remedy"] else ""
+        console.print(Text(f"not seen: {n['what']}: {n['why']}{remedy}", style="yellow"), soft_wrap=True)
+    for stage in outcome.stages:
+        _troubles(console, stage)
+    console.print(Text.assemble("verdict: ", (outcome.verdict.value, _STYLE.get(outcome.verdict.value, ""))))
+    console.print(f"report: {outcome.stages[0].notebook}", soft_wrap=True)
+    if any(f["sql"] for f in report["findings"]):
+        console.print(f"mend it: pgrunbook new NAME --from-audit {outcome.run_id}", soft_wrap=True)
+
+
+def load(folder: Path) -> None:
+    """The loads of a run, as they were kept in its folder."""
+    from pgrunbook.measure.load import LoadResult
+
+    found = [folder / f"load_{when}.json" for when in ("before", "during", "after")]
+    loads = [LoadResult.from_json(json.loads(f.read_text("utf-8"))) for f in found if f.exists()]
+    rows(
+        "Load",
+        ("when", "clients", "requests", "a second", "p50 ms", "p95 ms", "p99 ms", "longest", "errors", "connections"),
+        [
+            (r.when, r.clients, r.requests, r.per_second, r.p50_ms, r.p95_ms, r.p99_ms, r.longest_ms, r.errors,
+             f"{r.connections} of {r.connections_allowed}")
+            for r in loads
+        ],
+    )  # fmt: skip
+
+
 def demonstration(found: RunOutcome, root: Path) -> None:
     """The demo's end: before and after, the claims, the rollback's proof, and where the evidence lies."""
     console = Console(highlight=False)
@@ -133,7 +181,8 @@ def _before_and_after(
     console.print(f"{'query':<24}{'before':>12}{'after':>12}{'factor':>9}   answers", style="dim")
     for row in summarise(compare(before, after)):
         style = "green" if row.factor >= 1.2 else "red" if row.factor < 0.8 else ""
-        answers = {True: "equal", False: "differ", None: "not known"}[row.same_answers]
+        told = {True: "equal", False: "differ", None: "not known"}[row.same_answers]
+        answers = f"in the place of {row.replaces}" if row.replaces else told
         console.print(
             Text.assemble(
                 (f"{row.query:<24}", "bold"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -172,6 +172,45 @@ def rewritten(sql: str, edit: Callable[[Any], None]) -> str:
     item = tree.stmts[0].stmt
     edit(getattr(item, item.WhichOneof("node")))
     return str(postgast.deparse(tree))
+
+
+def renumbered(sql: str, first: int) -> str:
+    """One statement with its parameters `$1`, `$2`, … counted from `first`, to stand beside another's.
+
+    >>> renumbered("select $1, $2", 3)
+    'select $3, $4'
+    """
+    raw = sql.encode()
+    out, done = [], 0
+    for t in postgast.scan(sql).tokens:
+        if t.token == _TOKEN.PARAM:
+            out.append(raw[done : t.start] + b"$%d" % (int(raw[t.start + 1 : t.end]) + first - 1))
+            done = t.end
+    return b"".join([*out, raw[done:]]).decode()
+
+
+def with_literals(sql: str, values: Sequence[str | None]) -> str:
+    """One statement with literals in the place of its parameters, for a client that binds nothing.
+
+    A colon is written as an escape: psql and pgbench would take what follows for the name of a variable.
+
+    >>> print(with_literals("select $1, $2", ["it's 12:30", None]))
+    select E'it''s 12\\07230', null
+    """
+    raw = sql.encode()
+    out, done = [], 0
+    for t in postgast.scan(sql).tokens:
+        if t.token == _TOKEN.PARAM:
+            out += [raw[done : t.start], _literal(values[int(raw[t.start + 1 : t.end]) - 1]).encode()]
+            done = t.end
+    return b"".join([*out, raw[done:]]).decode()
+
+
+def _literal(value: str | None) -> str:
+    if value is None:
+        return "null"
+    escaped = value.replace("\\", "\\\\").replace("'", "''").replace(":", "\\072")
+    return f"E'{escaped}'"
 
 
 def quoted(*names: str) -> str:

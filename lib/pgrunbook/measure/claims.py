@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pgrunbook.description import Claim
 from pgrunbook.findings import Check, Verdict
 from pgrunbook.measure.compare import QuerySummary
+from pgrunbook.measure.load import LoadResult
+from pgrunbook.measure.rewrites import Rewritten
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,9 @@ class Measured:
     access_exclusive: Sequence[str] | None = None
     drops: Sequence[str] | None = None
     visibility: Sequence[Check] | None = None
+    rewrites: Sequence[Rewritten] | None = None
+    loads: Mapping[str, LoadResult] | None = None
+    application: Mapping[str, Mapping[str, float]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,10 @@ _UNITS = {
     "database_growth_percent": " %", "written_concurrently": " %", "repeatable": "", "rollback_seconds": " s",
     "evaluations_before": "", "evaluations_after": "", "evaluations_fewer_percent": " %", "faster_percent": " %",
     "buffers_fewer_percent": " %", "cpu_change_percent": " %", "access_exclusive": "", "drops": "",
+    "load_p95_ms": " ms", "load_stall_ms": " ms", "load_errors": "", "load_connections_percent": " %",
 }  # fmt: skip
+
+_ENDINGS = {"_ms": " ms", "_percent": " %", "_s": " s", "_mb": " MB"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +112,20 @@ def _hold(claim: Claim, measured: Measured, stage: str) -> Check:
         claim.at_most is None or value.number <= claim.at_most
     )
     asked = " and ".join(
-        f"{word} {bound:g}{_UNITS[str(claim.metric)]}"
+        f"{word} {bound:g}{_unit(claim)}"
         for word, bound in (("at least", claim.at_least), ("at most", claim.at_most))
         if bound is not None
     )
     detail = "; ".join(t for t in (f"holds if {asked}", value.detail) if t)
     return verdict(Verdict.PASSED if holds else Verdict.FAILED, value.text, detail)
+
+
+def _unit(claim: Claim) -> str:
+    if claim.metric != "application":
+        return _UNITS[str(claim.metric)]
+    if claim.way not in ("old", "new", "saved"):
+        return "×" if claim.way == "factor" else " %"
+    return next((unit for ending, unit in _ENDINGS.items() if claim.of.endswith(ending)), "")
 
 
 def _before(claim: Claim, m: Measured) -> _Value | None:
@@ -189,6 +205,48 @@ def _answers(_: Claim, m: Measured) -> _Value | None:
     )
 
 
+def _same_rows(claim: Claim, m: Measured) -> _Value | None:
+    own = [r for r in m.rewrites or () if r.query == claim.query]
+    known = [r for r in own if r.verdict is not Verdict.NOT_MEASURABLE]
+    if not known:
+        return None
+    wrong = [r for r in known if r.differing]
+    text = f"{len(known) - len(wrong)} of {len(known)} bind sets have the same rows"
+    detail = "differ: " + ", ".join(r.shown or r.binds for r in wrong) if wrong else ""
+    return _Value(text, ok=not wrong, detail=detail)
+
+
+def _load_p95(claim: Claim, m: Measured) -> _Value | None:
+    found = (m.loads or {}).get(claim.when)
+    return _under_load(found, found.p95_ms) if found else None
+
+
+def _load_stall(claim: Claim, m: Measured) -> _Value | None:
+    found = (m.loads or {}).get(claim.when)
+    return _under_load(found, found.stall_ms) if found else None
+
+
+def _under_load(found: LoadResult, ms: float | None) -> _Value | None:
+    return None if ms is None else _Value(f"{ms:,.1f} ms", ms, detail=_of(found))
+
+
+def _load_errors(claim: Claim, m: Measured) -> _Value | None:
+    found = (m.loads or {}).get(claim.when)
+    return _Value(f"{found.errors}", found.errors, detail=found.message or _of(found)) if found else None
+
+
+def _load_connections(claim: Claim, m: Measured) -> _Value | None:
+    found = (m.loads or {}).get(claim.when)
+    if found is None:
+        return None
+    text = f"{found.connections_percent:.0f} %, {found.connections} of {found.connections_allowed}"
+    return _Value(text, found.connections_percent, detail=_of(found))
+
+
+def _of(found: LoadResult) -> str:
+    return f"{found.clients} clients, {found.requests:,} requests {found.when} the migration"
+
+
 def _probes(claim: Claim, m: Measured) -> _Value | None:
     if m.probes is None or any(c not in m.probes for c in claim.checks):
         return None
@@ -249,6 +307,49 @@ def _buffers(claim: Claim, m: Measured) -> _Value | None:
     if found is None or not found.buffers_before or found.buffers_after is None:
         return None
     return _fewer(found.buffers_before, found.buffers_after, "blocks of 8 kB, over all bind values")
+
+
+def _application(claim: Claim, m: Measured) -> _Value | None:
+    """A figure of the application's model, the old way, the new, or one against the other."""
+    if m.application is None:
+        return None
+    sides = {"old": ("old",), "new": ("new",)}.get(claim.way, ("old", "new"))
+    asked = [(way, claim.of) for way in sides]
+    if claim.way == "total_percent":
+        asked.append(("old", f"{claim.of.rpartition('.')[0]}.total"))
+    numbers = [m.application.get(way, {}).get(name) for way, name in asked]
+    if any(n is None for n in numbers):
+        lacking = next(f"{name}, the {way} way" for (way, name), n in zip(asked, numbers, strict=True) if n is None)
+        return _Value("not measured", detail=f"nothing told {lacking}")
+    number, detail = _compared(claim.way, [n for n in numbers if n is not None])
+    if number is None:
+        return _Value("not measured", detail=f"{claim.of} is 0: of nothing there is no share")
+    return _Value(f"{_short(number)}{_unit(claim)}", number, detail=detail)
+
+
+def _compared(way: str, numbers: Sequence[float]) -> tuple[float | None, str]:
+    """A value by itself, or the old one against the new; None of nothing."""
+    if len(numbers) == 1:
+        return numbers[0], ""
+    old, new, *total = numbers
+    detail = f"{_short(old)} → {_short(new)}" + (f" of {_short(total[0])}" if total else "")
+    whole = total[0] if total else old
+    if way == "saved":
+        return old - new, detail
+    if way == "factor":
+        return (old / new if new else math.inf) if old else None, detail
+    return 100 * (old - new) / whole if whole else None, detail
+
+
+def _short(number: float) -> str:
+    """A number as a person reads it.
+
+    >>> _short(12345.6), _short(0.01234), _short(50.0), _short(math.inf)
+    ('12,346', '0.0123', '50', 'infinite')
+    """
+    if math.isinf(number):
+        return "infinite"
+    return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.3g}"
 
 
 def _fewer(before: int, after: int, what: str) -> _Value | None:
@@ -315,6 +416,12 @@ _METRICS: Mapping[str, Callable[[Claim, Measured], _Value | None]] = {
     "buffers_fewer_percent": _buffers,
     "cpu_change_percent": _cpu,
     "visibility": _visibility,
+    "same_rows": _same_rows,
+    "load_p95_ms": _load_p95,
+    "load_stall_ms": _load_stall,
+    "load_errors": _load_errors,
+    "load_connections_percent": _load_connections,
+    "application": _application,
     "access_exclusive": _access_exclusive,
     "drops": _drops,
 }

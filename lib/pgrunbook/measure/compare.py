@@ -15,6 +15,7 @@ class Comparison:
     """One query with one bind set before and after. `factor` is how many times faster the median got.
 
     Times are medians in ms, NaN where nothing was timed; a censored one is the limit, so a factor from it is a bound.
+    Of a rewrite "before" is the query that it `replaces`; whether its rows are the same is told elsewhere.
     """
 
     query: str
@@ -30,19 +31,21 @@ class Comparison:
     plan_after: str
     same_answer: bool | None
     samples: int
+    replaces: str = ""
 
 
 def compare(before: Sequence[Sample], after: Sequence[Sample]) -> list[Comparison]:
-    """Pair the samples by query and bind set; what has no partner is left out."""
-    partners = {(s.query, s.binds): s for s in after}
-    return [_pair(old, partners[old.query, old.binds]) for old in before if (old.query, old.binds) in partners]
+    """Pair the samples by query and bind set, a rewrite with what it replaces; what has no partner is left out."""
+    old, new = ({(s.query, s.binds): s for s in samples} for samples in (before, after))
+    pairs = [_pair(s, new[key]) for key, s in old.items() if key in new]
+    return pairs + [_pair(old[s.replaces, s.binds], s) for s in after if s.replaces and (s.replaces, s.binds) in old]
 
 
 def _pair(old: Sample, new: Sample) -> Comparison:
     before, after = median_ms(old), median_ms(new)
-    known = not (old.censored or new.censored)
+    known = not (old.censored or new.censored or new.replaces)
     return Comparison(
-        query=old.query,
+        query=new.query,
         binds=old.binds,
         before_ms=before,
         after_ms=after,
@@ -55,6 +58,7 @@ def _pair(old: Sample, new: Sample) -> Comparison:
         plan_after=new.plan,
         same_answer=old.answer == new.answer and old.rows == new.rows if known else None,
         samples=min(old.n, new.n),
+        replaces=new.replaces,
     )
 
 
@@ -95,6 +99,7 @@ class QuerySummary:
     same_answers: bool | None
     buffers_before: int | None = None
     buffers_after: int | None = None
+    replaces: str = ""
 
 
 def summarise(pairs: Sequence[Comparison]) -> list[QuerySummary]:
@@ -119,6 +124,7 @@ def summarise(pairs: Sequence[Comparison]) -> list[QuerySummary]:
                 same_answers=_all_same([p.same_answer for p in own]),
                 buffers_before=sum(p.buffers_before for p in whole) if whole else None,
                 buffers_after=sum(p.buffers_after for p in whole) if whole else None,
+                replaces=own[0].replaces,
             )
         )
     return rows
@@ -129,19 +135,21 @@ def cpu_change(
 ) -> tuple[float, float] | None:
     """Processor time in ms of one execution of the whole weighted workload, before and after; None where unknown.
 
-    A bind set over its limit on either side is left out of both.
+    A bind set over its limit on either side is left out of both. A rewrite counts in the place of what it replaces.
     """
-    partners = {(s.query, s.binds): s for s in after}
+    partners = {(s.replaces or s.query, s.binds): s for s in sorted(after, key=lambda s: bool(s.replaces))}
     pairs = [(old, partners[old.query, old.binds]) for old in before if (old.query, old.binds) in partners]
     known = [(a, b) for a, b in pairs if not (a.censored or b.censored)]
     if not known or any(s.cpu_ms is None for pair in known for s in pair):
         return None
 
-    def total(samples: Sequence[Sample]) -> float:
-        by_query = {q: [s.cpu_ms or 0.0 for s in samples if s.query == q] for q in {s.query for s in samples}}
+    def total(side: int) -> float:
+        by_query: dict[str, list[float]] = {}
+        for pair in known:
+            by_query.setdefault(pair[0].query, []).append(pair[side].cpu_ms or 0.0)
         return sum(weights.get(q, 1) * statistics.fmean(times) for q, times in by_query.items())
 
-    return total([a for a, _ in known]), total([b for _, b in known])
+    return total(0), total(1)
 
 
 def _mean(values: Sequence[float]) -> float:

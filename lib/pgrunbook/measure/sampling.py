@@ -35,7 +35,7 @@ class Sample:
     """One query with one bind set. Times in ms, of all the file's statements together; `buffers` in blocks of 8 kB.
 
     `censored` is the limit in seconds that the query went over, 0 when it did not. `cpu_ms` is what one execution
-    takes of the backend's processor time, None where it can't be read.
+    takes of the backend's processor time, None where it can't be read. `replaces` is the query whose place it takes.
     """
 
     query: str
@@ -50,6 +50,7 @@ class Sample:
     censored: float = 0
     plans: tuple[Any, ...] = field(default=(), repr=False)
     cpu_ms: float | None = None
+    replaces: str = ""
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Sample:
@@ -113,6 +114,7 @@ def measure(
             censored=seen.censored,
             plans=seen.plans,
             cpu_ms=times[one.label].cpu_ms if one.label in times else None,
+            replaces=query.replaces,
         )
         for one, text, seen in zip(binds, shown, explained, strict=True)
     ]
@@ -164,7 +166,8 @@ def _answer(db: Database, statement: SqlStatement, values: Sequence[Any], order:
     position = f"row_number() over (order by {order})" if order else "0"
     body = statement.sql.rstrip().rstrip(";")
     query = (
-        "select count(*), coalesce(sum(hashtextextended(position::text || ':' || line, 0)::numeric), 0)::text"  # noqa: S608
+        "/* pgrunbook */ "  # noqa: S608
+        "select count(*), coalesce(sum(hashtextextended(position::text || ':' || line, 0)::numeric), 0)::text"
         f" from (select {position} as position, answer::text as line from ({body}) answer) lines"
     )
     count, digest = db.rows(query, values)[0]

@@ -18,6 +18,7 @@ from pgrunbook.runbook import Query
 
 # every value as the server writes it in JSON: a timestamp in ISO format, a number in all its digits
 _AS_TEXT = """
+/* pgrunbook */
 select (select pg_catalog.jsonb_object_agg(key, value) from pg_catalog.jsonb_each_text(pg_catalog.to_jsonb(sampled)))
 from ({query}) sampled
 """

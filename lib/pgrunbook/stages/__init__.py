@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pgrunbook import db, errors, runbook
-from pgrunbook.stages import baseline, checklist, migrate, rollback, verify
+from pgrunbook.stages import audit, baseline, checklist, load, migrate, monitor, rollback, verify
 from pgrunbook.stages._base import Parameters, Session, StageResult, open_session, runs, verdicts
 from pgrunbook.watch import Progress
 
@@ -28,12 +28,15 @@ class Stage:
 STAGES = {
     s.name: s
     for s in (
+        Stage("audit", "00_audit", audit.AuditParameters, audit.run, ()),
         Stage("baseline", "10_baseline", baseline.BaselineParameters, baseline.run, ()),
         Stage("migrate", "20_migrate", migrate.MigrateParameters, migrate.run, ("baseline",)),
         Stage("verify", "30_verify", verify.VerifyParameters, verify.run, ("baseline", "migrate")),
         Stage(
             "checklist", "40_checklist", checklist.ChecklistParameters, checklist.run, ("baseline", "migrate", "verify")
         ),
+        Stage("monitor", "50_monitor", monitor.MonitorParameters, monitor.run, ()),
+        Stage("load", "60_load", load.LoadParameters, load.run, ()),
         Stage("rollback", "90_rollback", rollback.RollbackParameters, rollback.run, ()),
     )
 }
@@ -54,7 +57,7 @@ def open_stage(name: str, parameters: Parameters, *, tell: Callable[[str], None]
                 raise
         run_id = _run_missing(root, parameters, ("baseline", "migrate"), "", tell)
         return open_session(name, parameters.model_copy(update={"run_id": run_id}), root=root, tell=tell)
-    run_id = parameters.run_id or ("" if name == "baseline" else _under_way(root, parameters))
+    run_id = parameters.run_id or ("" if name in ("audit", "baseline") else _under_way(root, parameters))
     missing = [s for s in stage.forerunners if verdicts(root, parameters, run_id).get(s) not in _ENOUGH[s]]
     if missing and (not sandboxed or (parameters.run_id and "baseline" in missing)):
         what = f"run {run_id}" if run_id else f"a run of {parameters.runbook} on {parameters.target}"

@@ -34,7 +34,9 @@ from pgrunbook.runbook import Runbook
 P = ParamSpec("P")
 R = TypeVar("R")
 _OF_ROLLBACK = {Verdict.PASSED: Verdict.ROLLED_BACK, Verdict.FAILED: Verdict.ROLLBACK_FAILED}
-_READ_ONLY = {"baseline"}
+_READ_ONLY = {"audit", "baseline", "monitor"}
+LOOK_ON = {"audit", "load", "monitor"}  # they belong to no change: a run of them alone is none to go on with
+BEGIN = {"baseline", "rollback", *LOOK_ON}
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -104,10 +106,15 @@ class Session:
             self._database.on_notice(lambda text: self.event("server_notice", text=text))
         return self._database
 
+    def disconnect(self) -> None:
+        """Close the session for reading and planning; it is opened again when it is next needed."""
+        if self._database is not None:
+            self._database.close()
+
     @functools.cached_property
     def identity(self) -> Identity:
         """Which database this is; stops where the run began on another one."""
-        found = plan.identify(self.database)
+        found = plan.identify(self.database, standby_too=self.stage == "audit")
         begun = journal.last(self.journal.events(), "run_started")
         if begun and begun["identity"] != list(found.key):
             raise errors.BadTarget(
@@ -334,16 +341,18 @@ def check_run_id(run_id: str) -> None:
 
 def run_folder(root: Path, parameters: Parameters, run_id: str) -> Path:
     """Where a run's files lie."""
-    return root / parameters.evidence_dir / parameters.runbook / run_id
+    return root / parameters.evidence_dir / (parameters.runbook or runbook.NONE) / run_id
 
 
 def runs(root: Path, parameters: Parameters) -> list[str]:
-    """The runs of a runbook over a target that left a journal, newest first."""
+    """The runs of a runbook over a target that left a journal, newest first; one that only looked around is none."""
     folder = root / parameters.evidence_dir / parameters.runbook
     found = []
     for path in folder.glob(f"*/{journal.NAME}"):
-        begun = journal.last(journal.read(path)[0], "run_started")
-        if begun and begun["target"] == parameters.target:
+        events = journal.read(path)[0]
+        begun = journal.last(events, "run_started")
+        changes = any(e["event"] == "stage_started" and e["stage"] not in LOOK_ON for e in events)
+        if begun and changes and begun["target"] == parameters.target:
             found.append((begun["at"], path.parent.name))
     return [name for _, name in sorted(found, reverse=True)]
 
@@ -373,7 +382,10 @@ def open_session(
     """
     root = root or runbook.project_root()
     target = db.parse_target(parameters.target)
-    about = runbook.load(root, parameters.runbook)
+    if stage == "audit" and not parameters.runbook:
+        about = _of_any_database(target)
+    else:
+        about = runbook.load(root, parameters.runbook)
     check_run_id(parameters.run_id)
     if target.is_sandbox:
         rehearsal.ensure(about, tell)
@@ -387,10 +399,19 @@ def open_session(
     return session
 
 
+def _of_any_database(target: db.Target) -> Runbook:
+    if target.is_sandbox:
+        raise errors.WrongUsage(
+            "the sandbox has a database a runbook: which one?",
+            remedy="name a runbook (pgrunbook list), or another target",
+        )
+    return runbook.none()
+
+
 def _choose_run(parameters: Parameters, stage: str, about: Runbook, target: db.Target) -> str:
     if stage == "rollback":
         return newest_owner(about, target, kept=getattr(parameters, "scope", "") == "all")
-    if stage != "baseline":
+    if stage not in BEGIN:
         raise errors.MissingForerunner(
             f"{stage}: no run of {parameters.runbook} on {parameters.target} in {parameters.evidence_dir}/",
             remedy="run 10_baseline first, or give run_id",
@@ -413,16 +434,17 @@ def newest_owner(about: Runbook, target: db.Target, *, kept: bool = False) -> st
 
 def _begin(session: Session) -> None:
     """Reach the target before anything is written, then note the stage's start."""
-    identity = plan.identify(session.database)
+    identity = plan.identify(session.database, standby_too=session.stage == "audit")
     known = session.journal.path.exists()
     if known:
         _ = session.identity  # compares with the run's own
-    elif session.stage not in ("baseline", "rollback"):
+    elif session.stage not in BEGIN:
         raise errors.MissingForerunner(
             f"{session.stage}: run {session.run_id} has no folder {_shown(session.folder, session.root)}",
             remedy="bring it back, or begin a new run with 10_baseline",
         )
-    session.hold_lock()
+    if session.stage not in ("audit", "monitor"):  # several may look at once, also while a run is under way
+        session.hold_lock()
     session.folder.mkdir(parents=True, exist_ok=True)
     if not known:
         session.event(

@@ -95,18 +95,19 @@ def sample_binds(session: Session) -> None:
     found = {
         q.name: [asdict(b) for b in workload.sample_binds(session.database, q, now, timeout)]
         for q in session.runbook.workload
+        if not q.replaces
     }
     session.write_json(BINDS, {"key": secrets.token_hex(16), "now": now.isoformat(), "binds": found}, private=True)
 
 
-def measure(session: Session, *, timed: bool = True) -> list[Sample]:
-    """Measure the whole workload with the run's own bind values."""
+def measure(session: Session, *, timed: bool = True, rewrites: bool = False) -> list[Sample]:
+    """Measure the whole workload with the run's own bind values; `rewrites` too where the application has them."""
     key = bytes.fromhex(session.read_json(BINDS, private=True)["key"])
     found: list[Sample] = []
     # elsewhere the server is on another machine, or behind a wall of this one
     clock = cpu.clock(session.database.backend_pid) if session.target.is_sandbox else None
     samples = session.runbook.about.limits.samples if timed else 0
-    for query in session.runbook.workload:
+    for query in [q for q in session.runbook.workload if rewrites or not q.replaces]:
         binds = kept_binds(session, query)
         shown = [b.shown(query.harmless, key) for b in binds]
         timeout = session.runbook.about.limits.query_timeout_s
@@ -117,8 +118,11 @@ def measure(session: Session, *, timed: bool = True) -> list[Sample]:
 
 
 def kept_binds(session: Session, query: Query) -> list[BindSet]:
-    """The bind values that the baseline sampled for a query. Raises `CheckFailed` where it did not know the query."""
-    kept = session.read_json(BINDS, private=True)["binds"].get(query.name)
+    """The bind values that the baseline sampled for a query, or for the one that it replaces.
+
+    Raises `CheckFailed` where it did not know the query.
+    """
+    kept = session.read_json(BINDS, private=True)["binds"].get(query.replaces or query.name)
     if not kept or any(p not in b["values"] for b in kept for p in query.sampled):
         raise errors.CheckFailed(
             f"workload/{query.name}.sql is newer than the baseline of run {session.run_id}",

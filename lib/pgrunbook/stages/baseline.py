@@ -10,8 +10,10 @@ from pgrunbook.measure.compare import shown_ms
 from pgrunbook.measure.evaluations import Evaluation
 from pgrunbook.measure.exposure import Exposed
 from pgrunbook.measure.sampling import P99_NEEDS, Sample
-from pgrunbook.stages import _measuring, _security
+from pgrunbook.stages import _application, _load, _measuring, _security
+from pgrunbook.stages._application import ApplicationRow, Figure
 from pgrunbook.stages._base import Parameters, Session, StageResult, part
+from pgrunbook.stages._load import LoadRow
 from pgrunbook.stages._measuring import DatabaseSize, TableSize
 from pgrunbook.stages._security import Reach
 
@@ -158,6 +160,23 @@ def evaluations(session: Session) -> list[Evaluation] | str:
     return _security.count_evaluations(session, "before")
 
 
+@part
+def load(session: Session) -> list[LoadRow] | str:
+    """The workload by many clients at once, where the runbook asks for it."""
+    return _load.or_word(session, _load.BEFORE)
+
+
+@part
+def application(session: Session) -> list[ApplicationRow] | str:
+    """The application's requests as it makes them before the change, where the runbook has a model of it."""
+    return _application.or_word(session, "old")
+
+
+def figures(session: Session) -> list[Figure] | str:
+    """What else the model of the application told, and its connections."""
+    return _application.figures(session)
+
+
 def query_time(s: Sample) -> QueryTime:
     """A sample as a row for a person."""
     return QueryTime(
@@ -185,4 +204,6 @@ def run(session: Session) -> StageResult:
     schema_fingerprint(session)
     queries(session)
     evaluations(session)
+    load(session)
+    application(session)
     return session.finish()

@@ -13,11 +13,14 @@ from pgrunbook.findings import Check, Verdict, passed
 from pgrunbook.ledger import RunRow
 from pgrunbook.plan import Plan
 from pgrunbook.second_opinion import Opined
+from pgrunbook.stages import _load
 from pgrunbook.stages._base import Parameters, Session, StageResult, part
 
 
 class MigrateParameters(Parameters):
-    """Migrate has the common parameters only."""
+    """`outside_window`: it may begin outside of the hours that the runbook gives it in limits.window."""
+
+    outside_window: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +54,9 @@ def preflight(session: Session) -> list[Check]:
     """Everything that forbids the change, looked at before the first write."""
     _require_baseline(session)
     plan = session.plan()
-    checks = session.record(
-        [*looking.check(session.runbook, plan, session.database, session.ledger), *_schema_since_baseline(session)]
-    )
+    outside = bool(getattr(session.parameters, "outside_window", False))
+    looked = looking.check(session.runbook, plan, session.database, session.ledger, outside_window=outside)
+    checks = session.record([*looked, *_schema_since_baseline(session)])
     session.event("preflight", checks=len(checks))
     failed = [c for c in checks if c.verdict is Verdict.FAILED and c.gates]
     if failed:
@@ -118,16 +121,19 @@ def execute(session: Session) -> list[Done]:
     _bind_run(session, made)
     session.event("migration_started", digest=made.digest)
     done: list[Done] = []
-    with Executor(
-        session.runbook.name,
-        session.run_id,
-        session.connect,
-        about.limits,
-        dict(made.settings),
-        about.ledger.name,
-        session,
-        about.backfill,
-    ) as executor:
+    with (
+        _load.beside(session),
+        Executor(
+            session.runbook.name,
+            session.run_id,
+            session.connect,
+            about.limits,
+            dict(made.settings),
+            about.ledger.name,
+            session,
+            about.backfill,
+        ) as executor,
+    ):
         for one in executor.migrate(made, about.build.orphan):
             done.append(one)
             session.record(

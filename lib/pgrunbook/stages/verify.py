@@ -12,11 +12,16 @@ from pgrunbook.measure.chart import before_and_after
 from pgrunbook.measure.claims import ClaimRow, Measured
 from pgrunbook.measure.compare import Comparison, compare, cpu_change, summarise
 from pgrunbook.measure.exposure import Change
-from pgrunbook.stages import _measuring, _security
+from pgrunbook.measure.rewrites import Rewritten, compare_rows
+from pgrunbook.stages import _application, _load, _measuring, _security
+from pgrunbook.stages._application import ApplicationRow, Figure
 from pgrunbook.stages._base import Parameters, Session, StageResult, part
+from pgrunbook.stages._load import LoadRow
 from pgrunbook.stages._measuring import DatabaseSize, TableSize
 from pgrunbook.stages._security import Fewer, Matrix
 from pgrunbook.stages.migrate import require_applied, require_same
+
+_SAME = {"equal": "the rows of", "set": "the same rows in any order as", "page": "one page of"}
 
 
 class VerifyParameters(Parameters):
@@ -58,7 +63,7 @@ def objects(session: Session) -> list[Check]:
 def queries(session: Session) -> list[Comparison]:
     """The workload again with the baseline's bind values: time, buffers, plan and answer."""
     before = _measuring.kept(session, _measuring.BASELINE)
-    after = _measuring.measure(session)
+    after = _measuring.measure(session, rewrites=True)
     _measuring.keep(session, _measuring.VERIFY, after)
     pairs = compare(before, after)
     session.record(answer_checks(session, pairs))
@@ -77,11 +82,36 @@ def answer_checks(session: Session, pairs: list[Comparison]) -> list[Check]:
             gates=_measuring.quiet(session),
         )
         for query in summarise(pairs)
+        if not query.replaces  # the rows of a rewrite are compared one by one
     ]
 
 
 def _verdict(ok: bool) -> Verdict:
     return Verdict.PASSED if ok else Verdict.FAILED
+
+
+@part
+def rewrites(session: Session) -> list[Rewritten] | str:
+    """The rows of each query that replaces another, held against that one's, bind set by bind set."""
+    found = []
+    for query in [q for q in session.runbook.workload if q.rewrite]:
+        old = session.runbook.query(query.replaces)
+        session.tell(f"comparing the rows of {query.name} with those of {old.name}")
+        timeout = session.runbook.about.limits.query_timeout_s
+        found += compare_rows(session.database, old, query, _measuring.kept_binds(session, query), timeout)
+    session.write_json("verify_rewrites.json", [asdict(r) for r in found])
+    session.record(
+        Check(
+            "same rows",
+            f"{r.query}, {r.binds}",
+            r.verdict,
+            claimed=f"{_SAME[r.compared_as]} {r.replaces}",
+            measured=f"{r.differing:,} rows differ" if r.differing else "they are",
+            gates=r.gates and _measuring.quiet(session),
+        )
+        for r in found
+    )
+    return found or "no query of this runbook replaces another"
 
 
 @part
@@ -173,6 +203,24 @@ def _claimed_probes(session: Session) -> set[str]:
 
 
 @part
+def load(session: Session) -> list[LoadRow] | str:
+    """The workload by many clients at once, where the runbook asks for it: before, during and after the migration."""
+    said = _load.or_word(session, _load.AFTER)
+    return said if isinstance(said, str) else _load.rows(_load.kept(session))
+
+
+@part
+def application(session: Session) -> list[ApplicationRow] | str:
+    """The same requests as the application makes them after the change, beside those of the baseline."""
+    return _application.or_word(session, "new")
+
+
+def figures(session: Session) -> list[Figure] | str:
+    """What else the model of the application told, the old way and the new, and its connections."""
+    return _application.figures(session)
+
+
+@part
 def visibility(session: Session) -> list[Matrix] | str:
     """The visibility matrix: who reaches which rows, before and after, against what is declared."""
     return _security.matrix(session)
@@ -225,6 +273,9 @@ def measured(session: Session) -> Measured:
             for statement in phase.statements
             if statement.lock is LockMode.ACCESS_EXCLUSIVE
         ],
+        rewrites=[Rewritten.from_json(r) for r in session.read_json("verify_rewrites.json")],
+        loads={r.when: r for r in _load.kept(session)},
+        application=_application.metrics(session),
         drops=[s.object for s in made.steps if s.kind.startswith("drop_")],
     )
 
@@ -254,10 +305,13 @@ def run(session: Session) -> StageResult:
     """The whole stage."""
     objects(session)
     queries(session)
+    rewrites(session)
     evaluations(session)
     index_use(session)
     storage(session)
     checks(session)
+    load(session)
+    application(session)
     visibility(session)
     exposure(session)
     claims(session)

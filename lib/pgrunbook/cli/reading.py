@@ -1,0 +1,152 @@
+"""Verbs that change nothing: the runbooks there are, a plan, what the ledger says."""
+
+from __future__ import annotations
+
+import click
+
+from pgrunbook.cli._base import print_json, target_option, verb
+from pgrunbook.errors import WrongUsage
+
+
+@click.command("list")
+@verb
+def list_runbooks(*, as_json: bool) -> None:
+    """The runbooks there are."""
+    from pgrunbook import runbook, screen
+
+    root = runbook.project_root()
+    found = []
+    for name in runbook.names(root):
+        try:
+            about = runbook.load(root, name)
+            found.append({"runbook": name, "title": about.about.title, "changes": len(about.changes), "valid": True})
+        except WrongUsage as e:
+            found.append({"runbook": name, "title": e.message.splitlines()[0], "changes": 0, "valid": False})
+    if as_json:
+        print_json(found)
+    else:
+        screen.rows("Runbooks", ("name", "title", "changes"), [(f["runbook"], f["title"], f["changes"]) for f in found])
+
+
+@click.command()
+@click.argument("runbook")
+@verb
+def show(runbook: str, *, as_json: bool) -> None:
+    """One runbook, validated."""
+    from pgrunbook import runbook as runbooks
+    from pgrunbook import screen
+
+    found = runbooks.load(runbooks.project_root(), runbook)
+    about = found.about
+    content = {
+        "runbook": found.name,
+        "title": about.title,
+        "source": about.source,
+        "description": about.description,
+        "changes": [{"kind": c.kind, "object": c.object, "line": c.written.line} for c in found.changes],
+        "workload": [{"query": q.name, "title": q.title, "parameters": q.parameters} for q in found.workload],
+        "checks": [{"check": c.name, "title": c.title, "writes": c.writes} for c in found.checks],
+        "claims": [c.model_dump() for c in about.claims],
+        "checklist": [c.model_dump() for c in about.checklist],
+    }
+    if as_json:
+        print_json(content)
+        return
+    click.echo(f"{found.name}: {about.title}\nsource: {about.source}\n\n{about.description.strip()}\n")
+    screen.rows("Changes", ("line", "kind", "object"), [(c.written.line, c.kind, c.object) for c in found.changes])
+    screen.rows(
+        "Workload",
+        ("query", "title", "parameters"),
+        [(q.name, q.title, ", ".join(q.parameters)) for q in found.workload],
+    )
+    screen.rows("Checks", ("check", "title"), [(c.name, c.title) for c in found.checks])
+    screen.rows("Claims", ("claim", "metric"), [(c.says, c.metric or "not measurable") for c in about.claims])
+    screen.rows("Checklist", ("item", "says"), [(i.id, i.says) for i in about.checklist])
+
+
+@click.command()
+@click.argument("runbook")
+@target_option
+@click.option("--sql", "as_sql", is_flag=True, help="The statements as a script, for reading or for psql.")
+@verb
+def plan(runbook: str, target: str, *, as_sql: bool, as_json: bool) -> int:
+    """The changes against a target's catalog: lock, state, estimate, undo. Changes nothing."""
+    from pgrunbook import db, rehearsal, screen, second_opinion
+    from pgrunbook import plan as planning
+    from pgrunbook import runbook as runbooks
+    from pgrunbook.changes import State
+    from pgrunbook.findings import EXIT_STATUS, Verdict
+
+    about = runbooks.load(runbooks.project_root(), runbook)
+    where = db.parse_target(target)
+    if where.is_sandbox:
+        rehearsal.ensure(about)
+    with db.connect(
+        where, database=runbook, application_name=f"pgrunbook {runbook} plan", search_path=about.about.search_path
+    ) as session:
+        made = planning.make(about, session)
+    opinions = [] if as_sql else second_opinion.of(made)
+    notes = second_opinion.notes(opinions)
+    if as_json:
+        print_json(made.as_json(notes))
+    elif as_sql:
+        timeout = about.about.limits.lock_timeout_ms or made.identity.deadlock_timeout_ms + 500
+        click.echo(planning.script(made, timeout), nl=False)
+    else:
+        screen.plan(made.as_json(notes)["steps"])
+        screen.second_opinion(opinions)
+        click.echo(f"\nplan {made.digest}\n{len(made.left)} of {len(made.steps)} changes to do on {target}")
+    different = any(s.seen.state is State.DIFFERENT for s in made.steps)
+    return EXIT_STATUS[Verdict.FAILED if different else Verdict.PASSED]
+
+
+@click.command()
+@click.argument("runbook")
+@target_option
+@verb
+def status(runbook: str, target: str, *, as_json: bool) -> None:
+    """What the ledger says of a runbook's runs."""
+    from dataclasses import asdict
+
+    from pgrunbook import db, rehearsal, screen
+    from pgrunbook import runbook as runbooks
+    from pgrunbook.ledger import Ledger
+
+    about = runbooks.load(runbooks.project_root(), runbook)
+    where = db.parse_target(target)
+    if where.is_sandbox:
+        rehearsal.ensure(about)
+    with db.connect(where, database=runbook, application_name=f"pgrunbook {runbook} status", read_only=True) as session:
+        ledger = Ledger(session, about.about.ledger.name)
+        found = [(r, ledger.steps(r.run_id)) for r in ledger.runs(runbook)]
+    if as_json:
+        content = [asdict(r) | {"steps": [asdict(s) for s in steps]} for r, steps in found]
+        print_json({"runbook": runbook, "target": target, "runs": content})
+        return
+    if not found:
+        click.echo(f"the ledger of {target} knows no run of {runbook}")
+    for row, steps in found:
+        screen.rows(
+            f"run {row.run_id}: {row.status}, begun {row.started_at:%Y-%m-%d %H:%M} UTC, plan {row.digest[:16]}",
+            ("object", "status", "owned", "detail"),
+            [(s.object, s.status, "yes" if s.owned else "no", s.detail) for s in steps],
+        )
+
+
+@click.group()
+def ledger() -> None:
+    """The tables in the target that say what each run did and what it owns."""
+
+
+@ledger.command("sql")
+@click.option("--schema", default="pgrunbook", show_default=True, help="The ledger's schema, as in runbook.toml.")
+@click.option("--role", default="", help="The role that runs the runbooks and gets the privileges.")
+@verb
+def ledger_sql(schema: str, role: str, *, as_json: bool) -> None:
+    """The ledger's DDL, for an administrator where the role may not create it."""
+    from pgrunbook.ledger import ddl
+
+    if as_json:
+        print_json({"sql": ddl(schema, role)})
+    else:
+        click.echo(ddl(schema, role), nl=False)

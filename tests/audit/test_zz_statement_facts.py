@@ -1,0 +1,2 @@
+from test_statement_facts import *
+from zz_server import server, database

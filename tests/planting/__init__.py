@@ -1,0 +1,1 @@
+"""Databases with planted faults, and how well the audit finds them."""
