@@ -32,7 +32,7 @@ QUERIES = {
         "select 7 as customer",
         "select id, total from orders where customer = :'customer'::int order by id",
     ),
-    "by_owner": ("select 7 as owner", "select max(filler) from tickets where owner = :'owner'::int"),
+    "by_owner": ("select 7 as owner", "select count(filler) from tickets where owner = :'owner'::int"),
     "of_owners": (
         "select 70 as owner",
         "select count(*) from tickets where owner between :'owner'::int and :'owner'::int + 1",
@@ -43,7 +43,7 @@ live = true
 [limits]
 samples = 3
 """
-CALLS = 24
+CALLS = 20
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 FIRST_DAY = [0 * HOUR, 1 * HOUR, 2 * HOUR, 4 * HOUR, 8 * HOUR, 16 * HOUR, 24 * HOUR]
 FIRST_WEEK = [n * DAY for n in range(2, 8)]
@@ -74,7 +74,7 @@ def shop(mortal: Server) -> Iterator[Place]:
 
 
 def work(place: Place) -> None:
-    """The application: each query some two dozen times, with bound values and with constants."""
+    """The application: each query as often as a time needs, with bound values and with constants."""
     with place.session() as session:
         cursor = psycopg.RawCursor(session)
         for n in range(CALLS):

@@ -15,7 +15,7 @@ from pgrunbook.findings import EXIT_STATUS, Verdict
 from pgrunbook.stages import STAGES
 from pgrunbook.stages._base import Parameters, finding_json, run_folder
 
-_JOURNAL_BYTES = 4 * 2**20
+_JOURNAL_BYTES = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,6 @@ def _folder_name(target: str, identity: tuple[str, str]) -> str:
 
 
 def _shorten(path: Path) -> None:
-    """The last megabytes of a monitor's journal are kept, and those before them; its snapshots are in the ledger."""
+    """The last megabyte of a monitor's journal is kept, and the one before it; its snapshots are in the ledger."""
     if path.exists() and path.stat().st_size > _JOURNAL_BYTES:
         path.replace(path.with_name(f"before.{journal.NAME}"))

@@ -6,19 +6,15 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import postgast
-
 from pgrunbook import changes, errors, sqlfile
 from pgrunbook.audit import Finding
 from pgrunbook.changes import Change, RawSql
 from pgrunbook.changes.create_index import CreateIndex
 from pgrunbook.changes.drop_index import DropIndex
 from pgrunbook.db import Database
+from pgrunbook.index_shape import IndexShape, shape
 from pgrunbook.sqlfile import SqlStatement, quoted
 
-_PB = postgast.pg_query_pb2
-_ASCENDING, _DESCENDING = _PB.SORTBY_ASC, _PB.SORTBY_DESC
-_NULLS_DEFAULT, _NULLS_FIRST, _NULLS_LAST = _PB.SORTBY_NULLS_DEFAULT, _PB.SORTBY_NULLS_FIRST, _PB.SORTBY_NULLS_LAST
 # They drop an index for another's sake, which has to stay.
 _FOR_ANOTHER = ("index_duplicate", "index_prefix")
 _ORDER = {"create_index": 0, "alter_policy": 1, "drop_index": 3}
@@ -104,58 +100,26 @@ def _reindexed(statement: SqlStatement) -> str:
 
 def _merged(mends: Sequence[Mend]) -> list[Mend]:
     """Equal statements once, and an index that is the beginning of another one not at all, with all their reasons."""
-    found: dict[Any, Mend] = {}
+    found: dict[IndexShape | tuple[str, str], Mend] = {}
     for mend in mends:
         key = _key(mend)
         if known := found.get(key):
             mend = replace(known, findings=tuple(dict.fromkeys([*known.findings, *mend.findings])))
         found[key] = mend
-    for key in list(found):
-        longer = next((k for k in found if k != key and _begins(k, key)), None)
+    for key in [k for k in found if isinstance(k, IndexShape)]:
+        others = (k for k in found if isinstance(k, IndexShape) and k != key)
+        longer = next((k for k in others if k.begins_with(key)), None)
         if longer:
             reasons = [*found[longer].findings, *found.pop(key).findings]
             found[longer] = replace(found[longer], findings=tuple(dict.fromkeys(reasons)))
     return list(found.values())
 
 
-def _key(mend: Mend) -> tuple[Any, ...]:
-    """What a statement does, whatever it is spelled like: of an index its table, kind and columns, not its name."""
-    node: Any = mend.statement.node
-    if not mend.index:
-        return (mend.statement.node_kind, sqlfile.rewritten(mend.statement.sql, _not_concurrently))
-    kind = (
-        quoted(node.relation.schemaname, node.relation.relname), node.relation.inh, node.access_method or "btree",
-        node.unique, node.nulls_not_distinct, _bare(node.where_clause), tuple(map(_bare, node.options)),
-        tuple(map(_bare, node.index_including_params)),
-    )  # fmt: skip
-    return ("index", kind, tuple(map(_bare, node.index_params)))
-
-
-def _begins(longer: tuple[Any, ...], shorter: tuple[Any, ...]) -> bool:
-    """Whether one index serves for another: not unique, and its columns begin with the other's."""
-    if longer[0] != "index" or shorter[0] != "index" or longer[1] != shorter[1]:
-        return False
-    method, unique = longer[1][2], longer[1][3]
-    return method == "btree" and not unique and longer[2][: len(shorter[2])] == shorter[2]
-
-
-def _bare(node: Any) -> bytes:
-    """A part of a statement without the places it was written at, and without what is said by its default."""
-    bare = type(node)()
-    bare.CopyFrom(node)
-    for _, message in [("", bare), *sqlfile.walk(bare)]:
-        if "location" in message.DESCRIPTOR.fields_by_name:
-            message.ClearField("location")
-        if message.DESCRIPTOR.name == "IndexElem":
-            _spell_out(message)
-    return bytes(bare.SerializeToString(deterministic=True))
-
-
-def _spell_out(element: Any) -> None:
-    descending = element.ordering == _DESCENDING
-    element.ordering = _DESCENDING if descending else _ASCENDING
-    if element.nulls_ordering == _NULLS_DEFAULT:
-        element.nulls_ordering = _NULLS_FIRST if descending else _NULLS_LAST
+def _key(mend: Mend) -> IndexShape | tuple[str, str]:
+    """What a statement does, whatever it is spelled like; of an index whatever it is called."""
+    if mend.index:
+        return shape(mend.statement.node)
+    return mend.statement.node_kind, sqlfile.rewritten(mend.statement.sql, _not_concurrently)
 
 
 def _not_concurrently(node: Any) -> None:

@@ -206,7 +206,12 @@ class Reader:
                 for key, text in fitting.rewrite_mistakes(query, by_name):
                     path, lines = self._fronts[query.name]
                     self._mistake(path, lines.of((key,)), text)
-        return tuple(replace(q, also=also.get(q.name, ())) for q in queries)
+        whole = tuple(replace(q, also=also.get(q.name, ())) for q in queries)
+        for query in whole:
+            path, lines = self._fronts[query.name]
+            for name in [n for n in query.harmless if n not in query.sampled]:
+                self._mistake(path, lines.of(("harmless",)), f"harmless: the query has no parameter {name}")
+        return whole
 
     def _binds(self, path: Path, query: Query, lines: tomlfile.Lines) -> None:
         wanted = set(query.sampled) - {"now"}
@@ -230,9 +235,6 @@ class Reader:
                 if columns is not None and column not in columns:
                     text = f"binds.{name}: samples no column {column}, which settings.{setting} is set to"
                     self._mistake(path, lines.of(("binds", name)), text)
-        for name in query.harmless:
-            if name not in query.sampled:
-                self._mistake(path, lines.of(("harmless",)), f"harmless: the query has no parameter {name}")
         for setting in query.settings:
             if not query.role:
                 self._mistake(path, lines.of(("settings", setting)), "settings: nobody asks; say which role does")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,8 +17,9 @@ from rich.table import Table
 from rich.text import Text
 
 from pgrunbook import runbook
-from pgrunbook.audit import LEVELS
+from pgrunbook.audit import LEVELS, Finding, reporting
 from pgrunbook.findings import Verdict
+from pgrunbook.from_audit import UNSURE
 from pgrunbook.headless import AuditOutcome, RunOutcome, StageOutcome, describe
 from pgrunbook.measure.claims import WORDS
 from pgrunbook.measure.compare import compare, summarise
@@ -31,7 +33,7 @@ _STYLE = {
 
 
 _LEVEL_STYLE = {"important": "red", "routine": "yellow", "noted": ""}
-_SHOWN = 20
+_SHOWN = 8
 
 
 class Terminal:
@@ -115,27 +117,51 @@ def _troubles(console: Console, stage: StageOutcome) -> None:
 def audit(found: AuditOutcome) -> None:
     """An audit's findings, the gravest first, what it could not see, and what to type next."""
     console = Console(highlight=False)
-    report, outcome = found.report, found.outcome
+    findings = [Finding.from_json(row) for row in found.report["findings"]]
+    shown, left = reporting.heaviest(findings, _SHOWN)
+    by_remedy: dict[str, str] = {}
     for level in LEVELS:
-        own = [f for f in report["findings"] if f["level"] == level]
-        if own:
-            console.print(Text(f"{level} ({len(own)})", style=f"bold {_LEVEL_STYLE[level]}".strip()))
-        for f in own[:_SHOWN]:
-            console.print(Text(f"  {f['id']}", style=_LEVEL_STYLE[level]), soft_wrap=True)
-            console.print(Padding(Text(f["detail"]), (0, 0, 0, 4)))
-            for line in f["remedy"].splitlines():  # never broken: it is there to be pasted
-                console.print(Text(f"    {line}", style="dim"), soft_wrap=True)
-        if len(own) > _SHOWN:
-            console.print(f"  … and {len(own) - _SHOWN} more in the notebook")
-    for n in report["not_seen"]:
+        count = sum(f.level == level for f in findings)
+        if count:
+            console.print(Text(f"{level} ({count:,})", style=f"bold {_LEVEL_STYLE[level]}".strip()))
+        for f in shown:
+            if f.level == level:
+                _finding(console, f, by_remedy.setdefault(f.remedy, f.id))
+        for (of, lint), more in left.items():
+            if of == level:
+                console.print(f"  … and {more:,} more of {lint}, in the report's details and in audit.json")
+    if not findings:
+        console.print("nothing was found")
+    for n in found.report["not_seen"]:
         remedy = f"; {n['remedy']}" if n["remedy"] else ""
         console.print(Text(f"not seen: {n['what']}: {n['why']}{remedy}", style="yellow"), soft_wrap=True)
-    for stage in outcome.stages:
+    for stage in found.outcome.stages:
         _troubles(console, stage)
-    console.print(Text.assemble("verdict: ", (outcome.verdict.value, _STYLE.get(outcome.verdict.value, ""))))
-    console.print(f"report: {outcome.stages[0].notebook}", soft_wrap=True)
-    if any(f["sql"] for f in report["findings"]):
-        console.print(f"mend it: pgrunbook new NAME --from-audit {outcome.run_id}", soft_wrap=True)
+    verdict = found.outcome.verdict.value
+    console.print(Text.assemble("verdict: ", (verdict, _STYLE.get(verdict, ""))))
+    console.print(f"report: {found.outcome.stages[0].notebook}", soft_wrap=True)
+    if any(f.remedy for f in findings):
+        console.print(Text(f"mend it: {_mending(found, findings)}"), soft_wrap=True)
+
+
+def _finding(console: Console, f: Finding, first: str) -> None:
+    """One finding; `first` is the id of the one below which its statement stands."""
+    console.print(Text(f"  {f.id}", style=_LEVEL_STYLE[f.level]), soft_wrap=True)
+    console.print(Padding(Text(f.detail), (0, 0, 0, 4)))
+    lines = [] if f.remedy and first != f.id else f.remedy.splitlines()
+    for line in [*lines, *f.advice.splitlines()]:  # never broken: it is there to be pasted
+        console.print(Text(f"    {line}", style="dim"), soft_wrap=True)
+
+
+def _mending(found: AuditOutcome, findings: Sequence[Finding]) -> str:
+    """The command that writes a runbook; where it would take nothing by itself, with the heaviest finding."""
+    sure = [f for f in findings if f.remedy and f.level != "noted" and f.lint not in UNSURE]
+    first = next(f for f in findings if f.remedy)
+    words = ["pgrunbook", "new", "NAME", "--from-audit", found.outcome.run_id]
+    words += [] if sure else ["--finding", first.id]
+    folder = Path(found.outcome.evidence).parent.parent
+    words += ["--evidence", str(folder)] if str(folder) != "evidence" else []
+    return shlex.join(words)
 
 
 def load(folder: Path) -> None:

@@ -23,6 +23,8 @@ Level = Literal["important", "routine", "noted"]
 LEVELS: tuple[Level, ...] = ("important", "routine", "noted")
 Group = Literal["indexes", "row level security", "workload", "capacity"]
 GROUPS: tuple[Group, ...] = ("indexes", "row level security", "workload", "capacity")
+# of findings of one level: holes first, then what will stop the database, then what slows it down
+_URGENT: tuple[Group, ...] = ("row level security", "capacity", "indexes", "workload")
 Fact = Literal["statements", "policies", "growth"]
 _PARAMETER = re.compile(rb"%\((\w+)\)s")
 
@@ -202,8 +204,12 @@ def _finding(lint: Lint, row: _Row) -> Finding:
 
 
 def ordered(findings: Iterable[Finding]) -> list[Finding]:
-    """The gravest first; within a level by lint, the heaviest first."""
-    return sorted(findings, key=lambda f: (LEVELS.index(f.level), f.lint, -f.weight, f.object))
+    """The gravest first; within a level by what a fault of this group does, and by lint, the heaviest first."""
+    urgency = {lint.name: _URGENT.index(lint.about.group) for lint in lints()}
+    last = len(_URGENT)
+    return sorted(
+        findings, key=lambda f: (LEVELS.index(f.level), urgency.get(f.lint, last), f.lint, -f.weight, f.object)
+    )
 
 
 def as_json(value: Sequence[Mapping[str, Any]]) -> str:

@@ -15,9 +15,10 @@ the statistics.
 Told is what looks at 100 rows or more and at ten times what it needs. Important: 10,000 rows a call, and called 100
 times, or ten times and once an hour, or with 2 % of the total time. Routine: 1,000 rows. Noted: less.
 
-Proposed are the columns compared for equality, the most selective first until ten rows are left, and of these first what
-most statements share; then one range, or the column that the rows are ordered by. What is tested for null or true, and
-is so in a fifth of the rows or less, becomes the index's condition, as does `is not null` for a column that mostly is.
+Proposed are the columns compared for equality, the most selective first until ten rows are left, and of these first
+what most statements share; then one range, or the column that the rows are ordered by. What is tested for null or true,
+and is so in a fifth of the rows or less, becomes the index's condition, as does `is not null` for a column that mostly
+is null. A column that a policy compares comes first where the statement itself compares none for equality.
 """
 mend = "Build the index; concurrently, so that nobody waits."
 doubt = """
@@ -26,15 +27,15 @@ not be worth it. Values that are far from the average of their column are not kn
 """
 needs = ["statements"]
 ---*/
--- Shares of a column's rows as the planner takes them: of an equality that of one distinct value, of IN ten of them. The
+-- Shares of a column's rows as the planner takes them: of an equality one distinct value's, of IN those of ten. The
 -- value of a range is not known: one bound is taken to leave a third (a tenth where nothing serves), two a hundredth.
 with recursive
--- The planner takes a JSON text for a hundred rows, and would join thousands in nested loops. These rows, of which there
--- are none in truth, tell it of more; for the same reason flags are columns and not conditions.
+-- The planner takes a JSON text for a hundred rows, and would join thousands in nested loops. These rows, of which
+-- there are none in truth, tell it of more; for the same reason flags are columns and not conditions.
 many as materialized (
   select from pg_catalog.generate_series(1, 20000) where pg_catalog.current_setting('server_version_num')::int4 < 0
 ),
--- `page`: the rows of an answer up to its LIMIT, a hundred where it is made one row. `cut`: a scan may end before its end.
+-- `page`: the rows of an answer up to its LIMIT, a hundred where one row is made of them. `cut`: a scan may end early.
 statement as materialized (
   select
     s.id, s.calls, s.rows / s.calls as returned, nullif(s.blocks, 0) / s.calls as blocks, s.roles, f.simple,
@@ -96,7 +97,9 @@ part(rel, oid, parent) as (
 volume as materialized (
   select
     p.rel,
-    pg_catalog.sum(case when c.reltuples > 0 then c.reltuples else pg_catalog.pg_stat_get_live_tuples(c.oid) end::float8) as rows,
+    pg_catalog.sum(
+      case when c.reltuples > 0 then c.reltuples else pg_catalog.pg_stat_get_live_tuples(c.oid) end::float8
+    ) as rows,
     pg_catalog.sum(c.relpages) as pages,
     (pg_catalog.array_agg(c.oid order by c.reltuples desc, c.oid) filter (where c.relkind <> 'p'))[1] as leaf
   from part p
@@ -198,7 +201,7 @@ term as materialized (
     greatest(1e-12, case
       when t.ops && array['eq', 'policy'] then (1 - s.nulls) / s.values
       when t.ops && array['in'] then least(1, 10 / s.values) * (1 - s.nulls)
-      when t.ops && array['null'] then s.nulls
+      when t.ops && array['null'] then case when s.unknown then 0.5 else s.nulls end
       when t.ops && array['true'] then s.yes
       when t.ops && array['false'] then s.no
       when t.ops && array['prefix'] then 0.02
@@ -223,18 +226,20 @@ use as materialized (
   select
     t.use, t.id, t.rel, t.occ, t.either, t.branch, t.either = 0 as whole, t.rows,
     coalesce(pg_catalog.exp(pg_catalog.sum(pg_catalog.ln(t.share)) filter (where not t.unsaid)), 1) as share,
-    coalesce(pg_catalog.exp(pg_catalog.sum(pg_catalog.ln(case when t.loose then 0.1 else t.share end))
-      filter (where not t.unsaid)), 1) as hoped,
+    coalesce(pg_catalog.exp(
+      pg_catalog.sum(pg_catalog.ln(case when t.loose then 0.1 else t.share end)) filter (where not t.unsaid)
+    ), 1) as hoped,
     pg_catalog.bool_or(not t.unsaid) as filtered,
     pg_catalog.bool_or(t.ordered) as ordered
   from term t
   group by t.use, t.id, t.rel, t.occ, t.either, t.branch, t.rows
 ),
--- By a join this table is reached from so many rows of another, itself reached from a third or not; not `known` where that
+-- By a join a table is reached from so many rows of another, which may be reached from a third; not `known` where that
 -- can't be followed: then ten rows are assumed.
 link as materialized (
   select
-    t.id, t.rel, t.occ, t.name, t.with_relation, t.with_occurrence as with_occ, s.rows * (1 - s.nulls) / s.values as each
+    t.id, t.rel, t.occ, t.name, t.with_relation, t.with_occurrence as with_occ,
+    s.rows * (1 - s.nulls) / s.values as each
   from test t
   join stat s on s.rel = t.rel and s.name = t.name
   where t.joins
@@ -256,8 +261,9 @@ driver as materialized (
 ),
 index as materialized (
   select
-    v.rel, i.indexrelid as index, ic.relname, am.amname in ('btree', 'hash') as plain, i.indisunique, i.indrelid, i.indkey,
-    i.indnkeyatts, ic.reltuples as entries, pg_catalog.pg_get_expr(i.indpred, i.indrelid) as predicate
+    v.rel, i.indexrelid as index, ic.relname, am.amname in ('btree', 'hash') as plain, am.amname = 'btree' as tree,
+    i.indisunique, i.indrelid, i.indkey, i.indnkeyatts, ic.reltuples as entries,
+    pg_catalog.pg_get_expr(i.indpred, i.indrelid) as predicate
   from (select distinct u.rel from use u where u.rows >= 100) q
   join volume v on v.rel = q.rel
   join relation r on r.oid = v.rel
@@ -268,7 +274,7 @@ index as materialized (
 ),
 position as materialized (
   select
-    x.rel, x.index, x.plain, k.n,
+    x.rel, x.index, x.plain, x.tree, k.n,
     coalesce(a.attname::text, '(' || pg_catalog.regexp_replace(pg_catalog.regexp_replace(
       pg_catalog.lower(pg_catalog.pg_get_indexdef(x.index, k.n, false)), '::[a-z ]+(\([0-9, ]*\))?', '', 'g'),
       '[()" ]', '', 'g')) as key
@@ -282,51 +288,65 @@ condition as materialized (
     x.rel, x.index,
     pg_catalog.substring(c.text, '^(?:NOT )?("(?:[^"]|"")+"|[[:alpha:]_][[:alnum:]_$]*)(?: |$)') as name,
     case
-      when c.text ~ '^("(?:[^"]|"")+"|[[:alnum:]_$]+) IS NULL$' then array['null']
-      when c.text ~ '^("(?:[^"]|"")+"|[[:alnum:]_$]+) IS NOT NULL$' then array['eq', 'in', 'range', 'prefix', 'notnull', 'true', 'false', 'join']
-      when c.text ~ '^("(?:[^"]|"")+"|[[:alnum:]_$]+)( = true| IS TRUE)?$' then array['true', 'eq', 'in']
-      when c.text ~ '^(NOT ("(?:[^"]|"")+"|[[:alnum:]_$]+)|("(?:[^"]|"")+"|[[:alnum:]_$]+) (= false|IS FALSE))$' then array['false', 'eq', 'in']
-      when c.text ~ '^("(?:[^"]|"")+"|[[:alnum:]_$]+) = (''[^'']*''|-?[0-9.]+|ANY ARRAY\[.*\])$' then array['eq', 'in']
-    end as wanted
+      when c.test = 'IS NULL' then array['null']
+      when c.test = 'IS NOT NULL' then array['eq', 'in', 'range', 'prefix', 'notnull', 'true', 'false', 'join']
+      when c.test in ('', '= true', 'IS TRUE') then array['true', 'eq', 'in']
+      when c.test in ('NOT', '= false', 'IS FALSE') then array['false', 'eq', 'in']
+      when c.test ~ '^= (''[^'']*''|-?[0-9.]+|ANY ARRAY\[.*\])$' then array['eq', 'in']
+    end as wanted,
+    c.test ~ '^= [^tf]' as value
   from index x
   cross join lateral pg_catalog.regexp_split_to_table(x.predicate, ' AND ') p(text)
-  cross join lateral pg_catalog.translate(
-    pg_catalog.regexp_replace(p.text, '::("[^"]+"|[a-z_0-9]+)(\.("[^"]+"|[a-z_0-9]+))?( [a-z]+)*(\([0-9, ]*\))?(\[\])?', '', 'g'), '()', '') c(text)
+  cross join lateral (
+    select
+      b.text,
+      pg_catalog.btrim(pg_catalog.regexp_replace(b.text, '("(?:[^"]|"")+"|\y[a-z_][a-z_0-9$]*\y)', '')) as test
+    from pg_catalog.translate(pg_catalog.regexp_replace(
+      p.text, '::("[^"]+"|[a-z_0-9]+)(\.("[^"]+"|[a-z_0-9]+))?( [a-z]+)*(\([0-9, ]*\))?(\[\])?', '', 'g'
+    ), '()', '') b(text)
+  ) c
   where x.predicate is not null
 ),
 implied as materialized (
   select
     u.use, c.index,
     pg_catalog.exp(pg_catalog.sum(pg_catalog.ln(t.share))) as share,
-    pg_catalog.bool_or(c.wanted @> array['eq'] and not c.wanted @> array['range'] and not t.ops && array['true', 'false']) as assumed
+    pg_catalog.bool_or(c.value) as assumed
   from use u
   join condition c on c.rel = u.rel
   left join term t on t.use = u.use and t.key = t.name and pg_catalog.quote_ident(t.name) = c.name
   group by u.use, c.index
   having pg_catalog.bool_and(coalesce(t.ops && c.wanted, false))
 ),
+-- Of each index column by column: what is compared, and whether all before it are compared for equality (or joined).
 fit as (
   select
-    u.use, p.index, t.ordered, t.bounded, t.joined, t.share, t.join_share, t.ops,
-    coalesce(t.equal, false) as equal,
-    coalesce(pg_catalog.bool_and(coalesce(t.equal, false)) over w, true) as reached,
-    coalesce(pg_catalog.bool_and(coalesce(t.equal or t.joined, false)) over w, true) as reached_joined
+    u.use, p.index, t.share, t.join_share, t.ops && array['eq'] as pinned,
+    k.equal, t.joined and not k.equal as joined, t.bounded and p.tree and not k.equal as bounded,
+    t.ordered and p.tree and not k.equal as ordered,
+    coalesce(pg_catalog.bool_and(k.equal) over w, true) as reached,
+    coalesce(pg_catalog.bool_and(k.equal or coalesce(t.joined, false)) over w, true) as joinable
   from use u
   join position p on p.rel = u.rel and p.plain
   left join term t on t.use = u.use and t.key = p.key
+  cross join lateral (select coalesce(case when p.tree then t.equal else t.same end, false) as equal) k
   window w as (partition by u.use, p.index order by p.n rows between unbounded preceding and 1 preceding)
 ),
 access as (
   select
     f.use, f.index,
-    coalesce(pg_catalog.exp(pg_catalog.sum(pg_catalog.ln(f.share)) filter (where f.reached and (f.equal or f.bounded))), 1) as share,
+    coalesce(pg_catalog.exp(
+      pg_catalog.sum(pg_catalog.ln(f.share)) filter (where f.reached and (f.equal or f.bounded))
+    ), 1) as share,
     pg_catalog.bool_or(f.reached and (f.equal or f.bounded)) as helps,
-    coalesce(pg_catalog.bool_or(f.reached and f.bounded and not f.equal), false) as ranged,
-    coalesce(pg_catalog.exp(pg_catalog.sum(pg_catalog.ln(case when f.joined and not f.equal then f.join_share else f.share end))
-      filter (where f.reached_joined and (f.equal or f.bounded or f.joined))), 1) as join_share,
-    pg_catalog.bool_or(f.reached_joined and f.joined and not f.equal) as joins,
-    pg_catalog.bool_or(f.reached and f.ordered and not f.equal) as in_order,
-    pg_catalog.bool_and(coalesce(f.ops && array['eq'], false)) as pinned
+    coalesce(pg_catalog.bool_or(f.reached and f.bounded), false) as ranged,
+    coalesce(pg_catalog.exp(
+      pg_catalog.sum(pg_catalog.ln(case when f.joined then f.join_share else f.share end))
+      filter (where f.joinable and (f.equal or f.bounded or f.joined))
+    ), 1) as join_share,
+    pg_catalog.bool_or(f.joinable and f.joined) as joins,
+    pg_catalog.bool_or(f.reached and f.ordered) as in_order,
+    pg_catalog.bool_and(coalesce(f.pinned, false)) as pinned
   from fit f
   group by f.use, f.index
 ),
@@ -335,9 +355,8 @@ way as (
     u.use, x.relname, coalesce(i.assumed, false) as assumed, a.ranged,
     least(
       case when x.indisunique and a.pinned then 1 when a.helps or x.predicate is not null then e.entries * a.share end,
-      case when a.in_order and s.returned >= 0.5
-        then least(e.entries * a.share, s.page * a.share / u.share)
-        when a.in_order then e.entries * a.share end,
+      case when a.in_order then e.entries * a.share end,
+      case when a.in_order and s.returned >= 0.5 then s.page * a.share / u.share end,
       case when a.joins then d.times * e.entries * a.join_share end
     ) as looked
   from access a
@@ -347,7 +366,11 @@ way as (
   left join implied i on i.use = a.use and i.index = a.index
   left join driver d on d.id = u.id and d.rel = u.rel and d.occ = u.occ
   cross join lateral (
-    select case when x.predicate is null then u.rows when x.entries > 0 then least(x.entries, u.rows) else u.rows * i.share end as entries
+    select case
+      when x.predicate is null then u.rows
+      when x.entries > 0 then least(x.entries, u.rows)
+      else u.rows * i.share
+    end as entries
   ) e
   where (x.predicate is null or i.use is not null) and (a.helps or a.in_order or a.joins or x.predicate is not null)
   union all
@@ -367,23 +390,22 @@ best as materialized (
   from way w
   order by w.use, w.looked, w.relname
 ),
--- `needs` are the rows that an index made for it would leave; `measured`: the statement's own count, no estimate. What was
--- looked at is no more than the blocks that were read can hold, and all where they are the whole table. Of an index that
--- is used by a range, whose value is not known, one row a block is sure. `driven`: reached by a join from few rows.
+-- `needs` are the rows that an index made for it would leave; `measured`: the statement's own count, no estimate. What
+-- was looked at is no more than the blocks that were read can hold, and all rows where they are the whole table. Of an
+-- index that is used by a range, whose value is not known, one row a block is sure. `driven`: joined from few rows.
 judged as materialized (
   select
-    u.*, s.calls, s.blocks, s.often, r.root, b.relname as by, b.assumed, b.ranged, m.measured, d.name as joined, d.times,
+    u.*, s.calls, s.blocks, s.often, r.root, b.relname as by, b.assumed, b.ranged, m.measured, m.scans, m.driven,
+    d.name as joined, d.times, u.ordered and alone.is as sorts,
     least(
       b.looked, whole.looked, s.blocks * greatest(u.rows / nullif(v.pages, 0), 1),
       case when m.measured and b.ranged and not m.scans then coalesce(s.blocks, 0) end
     ) as looked,
-    m.scans,
     greatest(1, least(
       case when m.measured then s.returned when b.relname is null then u.rows * u.hoped else u.rows * u.share end,
       case when u.ordered and alone.is then s.page end,
       case when m.driven then d.times * d.each end
-    )) as needs,
-    u.ordered and alone.is as sorts, m.driven
+    )) as needs
   from use u
   join best b on b.use = u.use
   join statement s on s.id = u.id
@@ -414,8 +436,9 @@ judged as materialized (
 ),
 wanting as materialized (
   select
-    j.use, j.id, j.rel, j.root, j.rows, j.calls, j.blocks, j.often, j.measured, j.driven, j.joined, j.times, j.sorts, j.ranged,
-    j.assumed, j.needs, case when j.scans then j.rows else j.looked end as looked, case when not j.scans then j.by end as by
+    j.use, j.id, j.rel, j.root, j.rows, j.calls, j.blocks, j.often, j.measured, j.driven, j.joined, j.times, j.sorts,
+    j.ranged, j.assumed, j.needs,
+    case when j.scans then j.rows else j.looked end as looked, case when not j.scans then j.by end as by
   from judged j
   left join many on true
   where j.looked >= 100 and j.looked >= 10 * j.needs and (j.filtered or j.sorts or j.driven)
@@ -423,11 +446,12 @@ wanting as materialized (
 -- What each term would be in the index. A policy's column counts where the statement says nothing of equality itself.
 pick as materialized (
   select
-    w.use, w.root, w.rows, t.key, t.ddl, t.name, case when w.driven and t.key = w.joined and not t.equal then t.join_share else t.share end as share, t.nulls, t.unknown, t.loose,
-    t.ordered and w.sorts as sorts,
+    w.use, w.root, w.rows, t.key, t.ddl, t.name, t.nulls, t.unknown, t.loose, t.ordered and w.sorts as sorts,
+    case when j.here and not t.equal then t.join_share else t.share end as share,
     case
-      when t.same or w.driven and t.key = w.joined then 'equal'
-      when t.ops && array['null', 'notnull', 'true', 'false'] and not t.bounded and t.share <= 0.2 then 'condition'
+      when t.same or j.here then 'equal'
+      when t.ops && array['null', 'notnull', 'true', 'false'] and not (t.bounded or t.unknown) and t.share <= 0.2
+        then 'condition'
       when t.ops && array['range'] then 'range'
       when t.ordered and w.sorts then 'order'
       when t.ops && array['policy'] then 'policy'
@@ -440,6 +464,7 @@ pick as materialized (
     end as condition
   from wanting w
   join term t on t.use = w.use
+  cross join lateral (select coalesce(w.driven and t.key = w.joined, false) as here) j
 ),
 start as materialized (
   select
@@ -510,14 +535,20 @@ proposal as materialized (
     from (
       select p.use, p.condition from pick p where p.role = 'condition'
       union all
-      select c.use, c.ddl || ' is not null' from columns c where c.tested and c.nulls >= 0.5 and c.ddl = pg_catalog.quote_ident(c.name)
+      select c.use, c.ddl || ' is not null'
+      from columns c
+      where c.tested and c.nulls >= 0.5 and c.ddl = pg_catalog.quote_ident(c.name)
     ) h
     group by h.use
   ) k on k.use = w.use
-  where (w.measured or w.looked >= 10 * case
-    when t.sorts then w.needs when t.loose then r.rows * 0.1 when t.role = 'range' then r.rows * t.share else r.rows end
-    * case when w.driven and not coalesce(t.sorts, false) then w.times else 1 end)
-    and not (w.ranged and g.guessed)
+  cross join lateral (
+    select case
+      when t.sorts then w.needs
+      else r.rows * case when t.loose then 0.1 when t.role = 'range' then t.share else 1 end
+        * case when w.driven then w.times else 1 end
+    end as leaves
+  ) l
+  where (w.measured or w.looked >= 10 * l.leaves) and not (w.ranged and g.guessed)
     and not exists (
       select
       from (
@@ -562,16 +593,18 @@ told as materialized (
       pg_catalog.to_char(m.calls, 'FM999,999,999,999,990'),
       ' of ' || pg_catalog.to_char(m.blocks, 'FM999,999,999,990') || ' blocks',
       pg_catalog.to_char(m.looked, 'FM999,999,999,999,990'),
-      coalesce(' by ' || pg_catalog.quote_ident(m.by), ''), pg_catalog.to_char(m.needs, 'FM999,999,999,999,990')
+      coalesce(' by ' || pg_catalog.quote_ident(m.by), ''),
+      pg_catalog.to_char(m.needs, 'FM999,999,999,999,990')
     ), ', ' order by m.heaviest desc, m.id) filter (where m.first and m.place <= 3) as evidence
   from (
     select h.*, pg_catalog.dense_rank() over (partition by h.root, h.final order by h.heaviest desc, h.id) as place
     from (
       select
         g.*, (g.looked - g.needs) * g.calls as gain,
-        pg_catalog.max((g.looked - g.needs) * g.calls) over (partition by g.root, g.final, g.id) as heaviest,
-        pg_catalog.row_number() over (partition by g.root, g.final, g.id order by g.looked - g.needs desc, g.use) = 1 as first
+        pg_catalog.max((g.looked - g.needs) * g.calls) over w as heaviest,
+        pg_catalog.row_number() over (w order by g.looked - g.needs desc, g.use) = 1 as first
       from merged g
+      window w as (partition by g.root, g.final, g.id)
     ) h
   ) m
   group by m.root, m.final, m.final_ddls, m.final_names
@@ -589,52 +622,72 @@ common as materialized (
 ),
 described as (
   select
-    t.*, c.relkind, c.relkind = 'r' and c.relhassubclass as inherited, c.relnamespace, pg_catalog.format('%%I.%%I', n.nspname, c.relname) as q,
+    t.*, c.relkind, c.relkind = 'r' and c.relhassubclass as inherited, c.relnamespace,
+    pg_catalog.format('%%I.%%I', n.nspname, c.relname) as q,
     pg_catalog.array_to_string(t.ddls, ', ') as list,
-    pg_catalog.array_to_string(array(
-      select case when d.ddl ~ '^[a-z_][a-z0-9_.]*\(.*\)$' or d.ddl = pg_catalog.quote_ident(d.name) then d.ddl else '(' || d.ddl || ')' end
-      from rows from (pg_catalog.unnest(t.ddls), pg_catalog.unnest(t.names)) with ordinality d(ddl, name, n)
-      order by d.n
-    ), ', ') as keys,
-    coalesce(k.condition, '') as condition,
-    pg_catalog.concat_ws('_', 'idx', c.relname, pg_catalog.array_to_string(array(
-      select case when d.ddl = pg_catalog.quote_ident(d.name) then d.name
-        else pg_catalog.btrim(pg_catalog.regexp_replace(d.ddl, '\W+', '_', 'g'), '_') end
-      from rows from (pg_catalog.unnest(t.ddls), pg_catalog.unnest(t.names)) with ordinality d(ddl, name, n)
-      order by d.n
-    ), '_')) as wish
+    l.keys, coalesce(k.condition, '') as condition,
+    pg_catalog.concat_ws('_', 'idx', c.relname, l.name) as wish
   from told t
   join pg_catalog.pg_class c on c.oid = t.root
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
   left join common k on k.root = t.root and k.final = t.final
+  cross join lateral (
+    select
+      pg_catalog.string_agg(
+        case when e.plain or d.ddl ~ '^[a-z_][a-z0-9_.]*\(.*\)$' then d.ddl else '(' || d.ddl || ')' end,
+        ', ' order by d.n
+      ) as keys,
+      pg_catalog.string_agg(
+        case when e.plain then d.name else pg_catalog.btrim(pg_catalog.regexp_replace(d.ddl, '\W+', '_', 'g'), '_') end,
+        '_' order by d.n
+      ) as name
+    from rows from (pg_catalog.unnest(t.ddls), pg_catalog.unnest(t.names)) with ordinality d(ddl, name, n)
+    cross join lateral (select d.ddl = pg_catalog.quote_ident(d.name) as plain) e
+  ) l
+),
+named as (
+  select
+    d.*,
+    case
+      when pg_catalog.octet_length(d.wish) > 63
+        or pg_catalog.count(*) over (partition by d.relnamespace, d.wish) > 1
+        or exists (select from pg_catalog.pg_class c where c.relname = d.wish::name and c.relnamespace = d.relnamespace)
+      -- what is left of 63 bytes, whatever the encoding makes of a letter
+      then pg_catalog.left(d.wish, greatest(54 - pg_catalog.octet_length(d.wish) + pg_catalog.length(d.wish), 12))
+        || '_' || pg_catalog.left(pg_catalog.md5(d.q || d.keys), 8)
+      else d.wish
+    end as name
+  from described d
 )
 select
   pg_catalog.format('%%s (%%s)', d.q, d.list) as object,
   d.q as relation,
-  case when d.important or d.heavy_calls >= 100 and not d.guessed then 'important' when d.looked >= 1000 then 'routine' else 'noted' end as level,
+  case
+    when d.important or d.heavy_calls >= 100 and not d.guessed then 'important'
+    when d.looked >= 1000 then 'routine'
+    else 'noted'
+  end as level,
   pg_catalog.format(
     '%%s rows; no index serves %%s%%s', pg_catalog.to_char(d.rows, 'FM999,999,999,999,990'), d.evidence,
     case when d.statements > 3 then pg_catalog.format(' and %%s statements more', d.statements - 3) else '' end
   ) as detail,
   pg_catalog.format(
-    'create index %%s%%I on %%s (%%s)%%s;', case d.relkind when 'p' then '' else 'concurrently ' end, name.short, d.q, d.keys, d.condition
+    'create index %%s%%I on %%s (%%s)%%s;',
+    case d.relkind when 'p' then '' else 'concurrently ' end, d.name, d.q, d.keys, d.condition
   ) as remedy,
-  case d.relkind when 'p'
-    then 'It blocks the writes to each partition while it is built there; pgrunbook''s migration builds partition by '
-      || 'partition, concurrently, and attaches them.'
-    else case when d.inherited then 'Tables inherit from it: each of them needs the same index.' else '' end end as advice,
+  case
+    when d.relkind = 'p' then 'It blocks the writes to each partition while it is built there; pgrunbook''s migration '
+      'builds partition by partition, concurrently, and attaches them.'
+    when d.inherited then 'Tables inherit from it: each of them needs the same index.'
+    else ''
+  end as advice,
   pg_catalog.concat_ws(' ',
-    case when d.unknown then 'There are no statistics of these columns (never analysed, or not to be read by this role): how many rows they leave is a guess.' end,
+    case when d.unknown then 'There are no statistics of these columns (never analysed, or not to be read by this '
+      'role): how many rows they leave is a guess.' end,
     case when d.guessed then 'How many rows the range leaves is not known, only a part of them is assumed.' end,
-    case when d.assumed then 'A partial index is taken to serve a statement where both compare the same column with a constant, which the statistics do not tell.' end
+    case when d.assumed then 'A partial index is taken to serve a statement where both compare the same column with a '
+      'constant, which the statistics do not tell.' end
   ) as doubt,
   d.weight::float8 as weight
-from described d
-cross join lateral (
-  select case
-    when pg_catalog.octet_length(d.wish) > 63 or exists (
-      select from pg_catalog.pg_class c where c.relname = d.wish::name and c.relnamespace = d.relnamespace
-    ) then pg_catalog.left(d.wish, greatest(54 - pg_catalog.octet_length(d.wish) + pg_catalog.length(d.wish), 12)) || '_' || pg_catalog.left(pg_catalog.md5(d.wish), 8)
-    else d.wish end as short
-) name
+from named d
 order by 8 desc, 1

@@ -150,7 +150,7 @@ class _Scale:
         """Read what is needed of a driver; without one, nothing."""
         if not driver:
             return cls(None, 0.0, {})
-        oid = _resolve(database, driver)
+        oid = resolve(database, driver)
         now = database.value("select extract(epoch from pg_catalog.now())::float8")
         columns = distribution.time_columns(database, sorted({oid, *relations}))
         followed = {relation: distribution.followed(own, now) for relation, own in columns.items()}
@@ -199,7 +199,7 @@ class _Scale:
         return float(fact["rows"] + for_each * (self.driver.rows + level) / 2 * days)
 
 
-def _resolve(database: Database, driver: str) -> int:
+def resolve(database: Database, driver: str) -> int:
     """The oid of the driver's table. Raises `WrongUsage`."""
     remedy = "give a table as schema.table, quoted where SQL would have it quoted"
     try:

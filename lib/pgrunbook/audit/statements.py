@@ -7,6 +7,7 @@ that the server left in a text, as it does in utility statements, are taken out 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,13 @@ from pgrunbook.sqlfile import quoted
 _SHOWN = 2000
 _OURS = "sampled"  # what our own stages call the sub-query that they take values or people from
 _DO = "do $$ … $$"
+# Housekeeping, of which the server makes texts that are no SQL: `deallocate $1`, `set search_path = $1, $2`.
+_HOUSEKEEPING = re.compile(
+    r"(?:\s|/\*.*?\*/|--[^\n]*\n)*"
+    r"(?:abort|alter|analyze|begin|checkpoint|close|comment|commit|deallocate|discard|drop|end|explain|grant|listen|lock"
+    r"|notify|prepare|reindex|release|reset|revoke|rollback|savepoint|set|show|start|unlisten|vacuum)\b",
+    re.IGNORECASE | re.DOTALL,
+)
 _BY_NAME = 180000  # from here on a statement's id is made of its tables' names, before of the tables
 
 Facts = list[dict[str, Any]]
@@ -91,7 +99,10 @@ def _parsed(counted: Sequence[Counted]) -> tuple[dict[str, Parsed | None], list[
         try:
             found[one.id] = parse(one.text)
         except postgast.PgQueryError:
-            broken += 1
+            if _HOUSEKEEPING.match(one.text):
+                found[one.id] = None
+            else:
+                broken += 1
     return found, [
         *_some(long, f"with a text of more than {LONGEST:,} bytes, which is not parsed"),
         *_some(

@@ -29,7 +29,8 @@ below(oid) as (
   join pg_catalog.pg_namespace n on n.oid = v.relnamespace and n.nspname not in ('pg_catalog', 'information_schema')
   join pg_catalog.pg_rewrite r on r.ev_class = v.oid and r.ev_type = '1'
   join pg_catalog.pg_depend d
-    on d.classid = 'pg_catalog.pg_rewrite'::regclass and d.objid = r.oid and d.refclassid = 'pg_catalog.pg_class'::regclass
+    on d.classid = 'pg_catalog.pg_rewrite'::regclass and d.objid = r.oid
+    and d.refclassid = 'pg_catalog.pg_class'::regclass
   where d.refobjid <> v.oid
 ),
 described as materialized (
@@ -62,7 +63,7 @@ select
     from pg_catalog.pg_class c
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     where c.relname = d.relname and c.oid <> d.oid and c.relkind in ('r', 'p', 'v', 'm', 'f') and not d.system
-      and n.nspname !~ '^pg_'
+      and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
   ) as has_namesakes,
   coalesce(d.oid::int8, 0) as oid,
   coalesce(d.nspname::text, '') as found_schema,

@@ -20,8 +20,11 @@ select
   pg_catalog.array_agg(distinct pg_catalog.pg_get_userbyid(s.userid)::text) as roles
 from (select true as toplevel, null::timestamptz as stats_since) absent
 cross join lateral (
-  select t.*, toplevel as top, stats_since as begun from pg_stat_statements(%(texts)s) t where t.dbid = %(database)s::int8::oid
+  select t.*, toplevel as top, stats_since as begun
+  from pg_stat_statements(%(texts)s) t
+  where t.dbid = %(database)s::int8::oid
 ) s
 where s.calls > 0
+  and (s.query ~ '/\* pgrunbook \*/') is not true  -- what a run of ours looks up for itself
 group by s.queryid
 order by 1

@@ -1,5 +1,5 @@
--- Where pg_stat_statements is ('' for nowhere), whether this role may use it, what its version has, and what is known of
--- the time that it counts.
+-- Where pg_stat_statements is ('' for nowhere), whether this role may use it, what its version has, and what is known
+-- of the time that it counts.
 select
   coalesce(n.nspname::text, '') as schema,
   coalesce(pg_catalog.has_schema_privilege(n.oid, 'usage'), false) as usable,

@@ -40,7 +40,7 @@ def demo(runbook: str, scale: str, evidence_dir: str, *, as_json: bool) -> int:
         rehearsal.reset(about, size, screen.say)
         found = headless.run(
             Parameters(runbook=runbook, evidence_dir=evidence_dir),
-            (*FORWARD, "rollback"),
+            ("audit", *FORWARD, "rollback") if "audit" in about.about.model_fields_set else (*FORWARD, "rollback"),
             screen,
             extra={"rollback": {"scope": "all"}},
             fresh=True,

@@ -166,8 +166,8 @@ def _answer(db: Database, statement: SqlStatement, values: Sequence[Any], order:
     position = f"row_number() over (order by {order})" if order else "0"
     body = statement.sql.rstrip().rstrip(";")
     query = (
-        "/* pgrunbook */ "  # noqa: S608
-        "select count(*), coalesce(sum(hashtextextended(position::text || ':' || line, 0)::numeric), 0)::text"
+        "select /* pgrunbook */ "  # noqa: S608
+        "count(*), coalesce(sum(hashtextextended(position::text || ':' || line, 0)::numeric), 0)::text"
         f" from (select {position} as position, answer::text as line from ({body}) answer) lines"
     )
     count, digest = db.rows(query, values)[0]

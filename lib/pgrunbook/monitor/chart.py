@@ -51,15 +51,16 @@ def draw(course: Course, times: Sequence[QueryCourse], tables: Sequence[TableCou
     begin, end = course.points[0].at, course.points[-1].at
     seconds = max((end - begin).total_seconds(), 1.0)
     second_top = _TOP + _HEIGHT + _GAP
-    height = second_top + _HEIGHT + 62
+    height = second_top + _HEIGHT + 64
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_LEFT + _WIDTH + _RIGHT} {height}" role="img" '
         f'style="max-width:800px;background:#fff" font-family="system-ui,sans-serif" font-size="12" fill="{_INK}">',
         "<title>Mean time of statements in milliseconds and sizes of tables in MB, over time</title>",
         *_panel("mean time of a call", queries[: len(_COLOURS)], _TOP, begin, seconds, course.marks, " ms"),
         *_panel("size", sizes[: len(_COLOURS)], second_top, begin, seconds, course.marks, " MB"),
-        f'<text x="{_LEFT}" y="{height - 10}" fill="#57606a">logarithmic; dashed: {_explained(course.marks)}; ring: '
-        f"since when it is amiss; {course.snapshots:,} snapshots</text></svg>",
+        f'<text x="{_LEFT}" y="{height - 26}" fill="#57606a">dashed: {_explained(course.marks)}</text>',
+        f'<text x="{_LEFT}" y="{height - 8}" fill="#57606a">ring: since when it is amiss; logarithmic; '
+        f"{course.snapshots:,} snapshots</text></svg>",
     ]
     return "".join(parts)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from pgrunbook.db import Database
+from pgrunbook.db import Database, catalog_sql
 from pgrunbook.monitor.keep import Name, in_ledger
 from pgrunbook.sqlfile import quoted
 
@@ -181,8 +181,8 @@ def load(db: Database, schema: str, runbook: str, run_id: str) -> Course:
     """The course of a run's snapshots, as the ledger has them."""
     run = {"runbook": runbook, "run_id": run_id}
     kinds = {"kinds": ["statement", "table", "index", "question", "plan"]}
-    names = {n.id: n for n in db.select(in_ledger("monitor_names", schema), Name, kinds)}
-    marked = db.select(in_ledger("monitor_marks", schema), _Marked, run)
+    names = {n.id: n for n in db.select(in_ledger(catalog_sql("monitor_names"), schema), Name, kinds)}
+    marked = db.select(in_ledger(catalog_sql("monitor_marks"), schema), _Marked, run)
     begin = _beginnings(marked)
 
     def read(after: Point | None = None, until: Point | None = None) -> list[Point]:
@@ -191,7 +191,7 @@ def load(db: Database, schema: str, runbook: str, run_id: str) -> Course:
             "until_at": until and until.at, "until_id": until and until.id,
             "spans": SPANS, "ends": ENDS,
         }  # fmt: skip
-        found = db.select(in_ledger("monitor_course", schema), _Row, {**run, **given})
+        found = db.select(in_ledger(catalog_sql("monitor_course"), schema), _Row, {**run, **given})
         return [_point(row, names, begin) for row in found]
 
     counting = f"select count(*) from {quoted(schema, 'snapshot')} where runbook = $1 and run_id = $2"  # noqa: S608

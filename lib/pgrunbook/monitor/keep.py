@@ -8,9 +8,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from pgrunbook import db as connections
 from pgrunbook import errors
-from pgrunbook.db import Database
+from pgrunbook.db import Database, catalog_sql
 from pgrunbook.description import Monitor
 from pgrunbook.ledger import WATCHING, Ledger
 from pgrunbook.lock import try_lock
@@ -51,9 +50,9 @@ class _Thinned:
     number: int
 
 
-def in_ledger(name: str, schema: str) -> bytes:
-    """The text of `catalog/NAME.sql` over the ledger's tables."""
-    return connections.catalog_sql(name).replace(b"{schema}", quoted(schema).encode())
+def in_ledger(query: bytes, schema: str) -> bytes:
+    """A query of the catalog's over the ledger's tables."""
+    return query.replace(b"{schema}", quoted(schema).encode())
 
 
 def prepare(db: Database, ledger: Ledger) -> None:
@@ -83,7 +82,7 @@ def may_look(db: Database, runbook: str) -> bool:
 
 def texts(db: Database, schema: str) -> dict[str, str]:
     """The statements that the ledger knows by their ids, housekeeping with an empty text."""
-    query = in_ledger("monitor_names", schema)
+    query = in_ledger(catalog_sql("monitor_names"), schema)
     return {n.name: n.says for n in db.select(query, Name, {"kinds": ["statement", "aside"]})}
 
 
@@ -113,7 +112,7 @@ def _named(db: Database, schema: str, look: Look) -> _Ids:
         "names": [name for _, name in wanted],
         "says": list(wanted.values()),
     }
-    found = {(n.kind, n.name): n for n in db.select(in_ledger("monitor_add_names", schema), Name, given)}
+    found = {(n.kind, n.name): n for n in db.select(in_ledger(catalog_sql("monitor_add_names"), schema), Name, given)}
     stale = [(n.id, wanted[key]) for key, n in found.items() if n.says != wanted[key]]
     if stale:
         db.rows(
@@ -207,5 +206,5 @@ def _thin(db: Database, schema: str, runbook: str, run_id: str, about: Monitor, 
         "kept_after": now - timedelta(days=about.retention_days),
         "most": _AT_ONCE,
     }
-    (thinned,) = db.select(in_ledger("monitor_thin", schema), _Thinned, given)
+    (thinned,) = db.select(in_ledger(catalog_sql("monitor_thin"), schema), _Thinned, given)
     return thinned.number

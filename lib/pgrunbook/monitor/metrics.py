@@ -13,7 +13,7 @@ from pgrunbook.measure.evaluations import Evaluation, of_query
 from pgrunbook.measure.sampling import Sample
 from pgrunbook.monitor.compare import HealthCourse, QueryCourse
 
-_BY_STATEMENTS = "mean of the newest calls, as the server counts them"
+BY_STATEMENTS = "mean of the newest calls, as the server counts them"
 _BY_VERIFY = "as verify measured it: the server counts no newer calls"
 
 
@@ -75,7 +75,9 @@ def _row(metric: KeyMetric, measured: Measurements) -> MetricRow:
         return row(_Value("", "", None, ""), "not measurable", reason)
     value = _METRICS[metric.metric](metric, measured)
     if value is None:
-        return row(_Value("", "", None, ""), "not measurable", "neither the run's folder nor a snapshot has it")
+        unknown = ", ".join(q for q in metric.queries if q not in measured.weights)
+        reason = f"no workload query {unknown}" if unknown else "neither the run's folder nor a snapshot has it"
+        return row(_Value("", "", None, ""), "not measurable", reason)
     if value.number is None or (metric.at_least is None and metric.at_most is None):
         return row(value, "", value.how)
     holds = (metric.at_least is None or value.number >= metric.at_least) and (
@@ -99,7 +101,7 @@ def _query_ms(metric: KeyMetric, m: Measurements) -> _Value | None:
     known = [ms for ms in seen if ms is not None]
     if known:
         some = "" if len(known) == len(queries) else f", {len(known)} of {len(queries)} queries"
-        return _Value(_average(before), _ms(known), statistics.fmean(known), _BY_STATEMENTS + some)
+        return _Value(_average(before), _ms(known), statistics.fmean(known), BY_STATEMENTS + some)
     measured = [ms for ms in verified if ms is not None]
     if not measured:
         return None

@@ -106,21 +106,23 @@ def judge(series: Sequence[Window], rule: Rule) -> Judged | None:
     """
     usual: list[float] = []
     high: list[Window] = []
+    recent: list[Window] = []  # since what was too high for a while is over
     for window in series:
         if window.cold:
             continue
         if len(usual) >= _AT_LEAST and _too_high(window.share, usual, rule):
             high.append(window)
             continue
-        if len(high) == 1 and not _alone(high[0], statistics.median(usual), rule):
+        if len(high) == 1:
             insort(usual, high[0].share)
+        recent = [window] if len(high) > 1 else [*recent, *high, window]
         high = []
         insort(usual, window.share)
     if not series:
         return None
     before = statistics.median(usual) if usual else None
     lasting = len(high) > 1 or (bool(high) and before is not None and _alone(high[0], before, rule))
-    newest = high if lasting else series[-_AT_LEAST:]
+    newest = high if lasting else [*recent, *high][-_AT_LEAST:] or series[-_AT_LEAST:]
     now = sum(w.parts for w in newest) / sum(w.whole for w in newest)
     return Judged(before, now, len(series), high[0] if lasting else None)
 

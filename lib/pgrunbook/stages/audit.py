@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -13,7 +14,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pgrunbook import audit, db, errors, from_audit, runbook
-from pgrunbook.audit import LEVELS, Facts, Finding, NotSeen, growth, matrix, patterns, policies, projection, statements
+from pgrunbook.audit import (
+    LEVELS,
+    Facts,
+    Finding,
+    NotSeen,
+    growth,
+    matrix,
+    patterns,
+    policies,
+    projection,
+    reporting,
+    statements,
+)
 from pgrunbook.audit._policy_plans import confirm
 from pgrunbook.audit.column_order import Ranked
 from pgrunbook.audit.matrix import Cell
@@ -29,13 +42,16 @@ from pgrunbook.measure import asking, workload
 from pgrunbook.measure.workload import BindSet
 from pgrunbook.runbook import Query
 from pgrunbook.stages import _measuring, _what_if
-from pgrunbook.stages._base import Parameters, Session, StageResult, part
+from pgrunbook.stages._base import Parameters, Session, StageResult, check_run_id, part
 from pgrunbook.stages._measuring import DatabaseSize
 from pgrunbook.stages.baseline import Fact
 
 _MOST = 100
+_OF_A_LINT = 20
 _CALLS, _AT_LEAST, _REHEARSAL_S = 600, 5, 1.5
-_WHEN = {"important": "now", "routine": "medium term", "noted": "long term"}
+_TERMS = ("now", "medium term", "long term")
+_WHEN: dict[str, str] = dict(zip(LEVELS, _TERMS, strict=True))
+_REPORT = "audit.json"
 
 
 class AuditParameters(Parameters):
@@ -59,7 +75,7 @@ class Rehearsed:
 
     query: str
     title: str
-    weight: float
+    weight: str
     calls: int
 
 
@@ -158,6 +174,11 @@ class Found:
     lints: tuple[LintResult, ...]
     not_seen: tuple[NotSeen, ...]
 
+    @property
+    def titles(self) -> dict[str, str]:
+        """What each lint looks for, by its name."""
+        return {lint.lint: lint.looks_for for lint in self.lints}
+
     def as_json(self, target: str) -> dict[str, Any]:
         """As `pgrunbook audit --json` prints it."""
         return {
@@ -169,8 +190,9 @@ class Found:
 
 @part
 def surroundings(session: Session) -> list[Fact]:
-    """Server, database, role, and the age of its statistics."""
+    """Server, database, role, and the age of its statistics. Wrong parameters are told here, before the work."""
     who = session.identity
+    _require_parameters(session)
     size = session.database.exactly("size", DatabaseSize)
     role = who.role + (" (superuser)" if who.superuser else "")
     return [
@@ -184,6 +206,21 @@ def surroundings(session: Session) -> list[Fact]:
         Fact("size", _measuring.megabytes(size.bytes)),
         Fact("statistics count since", size.since),
     ]
+
+
+def _require_parameters(session: Session) -> None:
+    """Raise `WrongUsage` for what a later part would trip over."""
+    given = session.parameters
+    if given.since:  # type: ignore[attr-defined]
+        _earlier(session, given.since)  # type: ignore[attr-defined]
+    if driver := _driver(session):
+        projection.resolve(session.database, driver)
+    _what_if.require(session)
+
+
+def _driver(session: Session) -> str:
+    """The table whose rows stand for users."""
+    return session.parameters.driver or session.runbook.about.audit.driver  # type: ignore[attr-defined]
 
 
 @part
@@ -202,7 +239,7 @@ def rehearsed(session: Session) -> list[Rehearsed] | str:
             session.tell(f"running {query.name}")
             binds = workload.sample_binds(database, query, now, timeout)
             calls = _rehearse(database, query, binds, max(5, round(_CALLS * query.weight / total)), timeout)
-            found.append(Rehearsed(query.name, query.title, query.weight, calls))
+            found.append(Rehearsed(query.name, query.title, f"{query.weight:g}", calls))
     return found or "the runbook has no workload"
 
 
@@ -237,31 +274,53 @@ def facts(session: Session) -> Facts:
     if kept := statements.snapshot(database):
         session.write_json("audit_statements.json", kept)
     session.write_json("audit_tables.json", growth.snapshot(database))
-    since = f"counted since {window.origin}, {window.since[:16]}, {window.seconds / 3600:,.1f} h"
+    since = f"counted in {_span(window.seconds)}, since the {window.origin}, {_minute(window.since)}"
     not_seen = (*unseen, *more, *still_more, *unseen_statistics(database))
     return Facts(known, predicates, guards, rates, not_seen, since)
 
 
+def _span(seconds: float) -> str:
+    """A time in words.
+
+    >>> _span(90), _span(5400), _span(200_000)
+    ('2 min', '1.5 hours', '2.3 days')
+    """
+    if seconds < 3600:
+        return f"{max(1, round(seconds / 60)):,} min"
+    return f"{seconds / 3600:,.1f} hours" if seconds < 172_800 else f"{seconds / 86_400:,.1f} days"
+
+
+def _minute(at: str) -> str:
+    return f"{datetime.fromisoformat(at).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
 def _earlier(session: Session, run_id: str) -> dict[str, Any]:
     """What an earlier audit of this database kept of its statements."""
-    path = session.folder.parent / run_id / "audit_statements.json"
+    check_run_id(run_id)
+    folder = session.folder.parent / run_id
+    remedy = f"give the run of an earlier audit of this database, of those in {session.parameters.evidence_dir}/"
     try:
-        return dict(json.loads(path.read_text("utf-8")))
+        kept = dict(json.loads((folder / "audit_statements.json").read_text("utf-8")))
     except (OSError, ValueError):
         raise errors.WrongUsage(
-            f"since: run {run_id} of {session.runbook.name} left no audit_statements.json",
-            remedy="give the run of an earlier audit with this evidence folder",
+            f"since: run {run_id} of {session.runbook.name} left no audit_statements.json", remedy=remedy
         ) from None
+    if not _is_here(session, folder):
+        raise errors.WrongUsage(f"since: run {run_id} looked at another database than this one", remedy=remedy)
+    return kept | {"run": run_id}
 
 
 def _snapshots(session: Session) -> list[dict[str, Any]]:
     """What earlier audits of this very database kept of its tables, oldest first."""
-    found = []
-    for path in session.folder.parent.glob("*/audit_tables.json"):
-        begun = journal.last(journal.read(path.with_name(journal.NAME))[0], "run_started")
-        if begun and begun["identity"] == list(session.identity.key):
-            found.append(json.loads(path.read_text("utf-8")))
+    paths = session.folder.parent.glob("*/audit_tables.json")
+    found = [json.loads(path.read_text("utf-8")) for path in paths if _is_here(session, path.parent)]
     return sorted(found, key=lambda kept: str(kept["at"]))
+
+
+def _is_here(session: Session, folder: Path) -> bool:
+    """Whether a run was begun on this very database."""
+    begun = journal.last(journal.read(folder / journal.NAME)[0], "run_started")
+    return begun is not None and begun["identity"] == list(session.identity.key)
 
 
 @part
@@ -286,13 +345,14 @@ def lints(session: Session, facts: Facts) -> Found:
         session.tell(f"{one.lint.about.title}: {len(one.findings)}")
         looked.append(one)
     session.tell("asking the planner about policies")
-    findings = confirm(session.database, [f for one in looked for f in one.findings], facts.policies or ())
+    confirmed = confirm(session.database, [f for one in looked for f in one.findings], facts.policies or ())
+    findings = reporting.one_index_each(audit.ordered(confirmed))
     not_seen = [
         *facts.not_seen,
         *(NotSeen(one.lint.about.title, one.failed, one.remedy) for one in looked if one.failed),
     ]
-    found = Found(tuple(audit.ordered(findings)), tuple(_result(one, findings) for one in looked), tuple(not_seen))
-    session.write_json("audit.json", found.as_json(session.target.name))
+    found = Found(tuple(findings), tuple(_result(one, findings) for one in looked), tuple(not_seen))
+    session.write_json(_REPORT, found.as_json(session.target.name))
     session.record(_checks(found, session.parameters.fail_on))  # type: ignore[attr-defined]
     return found
 
@@ -361,9 +421,8 @@ def expensive_patterns(facts: Facts, found: Found) -> list[Pattern] | str:
 @part
 def growths(session: Session, facts: Facts) -> tuple[list[Growth], list[Threshold]]:
     """How fast tables grow, projected to dates and to numbers of users; and when they cross the thresholds."""
-    about = session.runbook.about.audit
-    driver = session.parameters.driver or about.driver  # type: ignore[attr-defined]
-    return projection.tables(session.database, facts.growth or (), driver, about.levels)
+    levels = session.runbook.about.audit.levels
+    return projection.tables(session.database, facts.growth or (), _driver(session), levels)
 
 
 @part
@@ -374,27 +433,39 @@ def what_if(session: Session, facts: Facts, found: Found) -> tuple[list[WhatIf] 
 
 def details(found: Found) -> list[Detail] | str:
     """The findings with their evidence, the statement that mends each, and why it might be wrong."""
-    titles = {lint.lint: lint.looks_for for lint in found.lints}
+    titles = found.titles
+    shown, left = reporting.heaviest(found.findings, _OF_A_LINT)
     rows = [
-        Detail(f.level, f.id, titles[f.lint], f.detail, f.remedy or f.advice, f.doubt) for f in found.findings[:_MOST]
+        Detail(f.level, f.id, titles[f.lint], f.detail, "\n".join(filter(None, [f.remedy, f.advice])), f.doubt)
+        for f in shown
     ]
-    return rows or "nothing was found"
+    more = [
+        Detail(level, lint, titles[lint], f"{n:,} more", f"{_REPORT} has them", "") for (level, lint), n in left.items()
+    ]
+    return rows + more or "nothing was found"
 
 
 @part
 def actions(session: Session, found: Found) -> list[Action] | str:
     """What to do now, in the medium and in the long term; a statement that mends several findings stands once."""
-    grouped: dict[tuple[str, str], list[Finding]] = {}
-    for f in found.findings:
-        if what := f.remedy or f.advice:
-            grouped.setdefault((_WHEN[f.level], what), []).append(f)
+    grouped: dict[str, list[Finding]] = {}
+    shown, left = reporting.heaviest(found.findings, _OF_A_LINT)
+    for f in shown:
+        if what := f.remedy or (f.advice and f"{f.object}: {f.advice}"):
+            grouped.setdefault(what, []).append(f)
+    titles = found.titles
     rows = [
-        Action(when, what, ", ".join(dict.fromkeys(f.lint for f in own)), ", ".join(f.id for f in own))
-        for (when, what), own in grouped.items()
+        Action(_WHEN[own[0].level], what, "; ".join(dict.fromkeys(titles[f.lint] for f in own)), _ids(own))
+        for what, own in grouped.items()
     ]
-    ids = " ".join(f"--finding '{f.id}'" for f in found.findings if f.level == "important" and f.remedy)
-    session.event("mend", command=f"pgrunbook new NAME --from-audit {session.run_id} {ids}".rstrip())
-    return rows[:_MOST] or "nothing to do"
+    rows += [Action(_WHEN[level], f"{n:,} more, in {_REPORT}", titles[lint], lint) for (level, lint), n in left.items()]
+    grave = " ".join(f"--finding {shlex.quote(f.id)}" for f in shown if f.level == "important" and f.remedy)
+    session.event("mend", command=f"pgrunbook new NAME --from-audit {session.run_id} {grave}".rstrip())
+    return sorted(rows, key=lambda row: _TERMS.index(row.when)) or "nothing to do"
+
+
+def _ids(findings: Sequence[Finding]) -> str:
+    return ", ".join(f.id for f in findings)
 
 
 @part
@@ -435,7 +506,8 @@ def draft_from(root: Path, evidence_dir: str, run_id: str, name: str, chosen: Se
 
     Raises `WrongUsage` where there is no such audit, and for a finding that it has not.
     """
-    paths = sorted((root / evidence_dir).glob(f"*/{run_id}/audit.json"))
+    check_run_id(run_id)
+    paths = sorted((root / evidence_dir).glob(f"*/{run_id}/{_REPORT}"))
     if not paths:
         raise errors.WrongUsage(
             f"no audit {run_id} in {evidence_dir}/", remedy="pgrunbook audit says its run; --evidence names the folder"

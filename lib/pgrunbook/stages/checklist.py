@@ -147,11 +147,10 @@ def _summaries(session: Session) -> list[QuerySummary]:
 
 
 def _reads_more(session: Session, query: str) -> bool:
-    """Whether a query reads more buffers than before: a time alone may be the machine's noise."""
-    before, after = (
-        sum(s.buffers for s in _measuring.kept(session, name) if s.query == query)
-        for name in (_measuring.BASELINE, _measuring.VERIFY)
-    )
+    """Whether a query reads more buffers than before, or than what it replaces: a time may be the machine's noise."""
+    names = (session.runbook.query(query).replaces or query, query)
+    kept = (_measuring.kept(session, name) for name in (_measuring.BASELINE, _measuring.VERIFY))
+    before, after = (sum(s.buffers for s in own if s.query == name) for own, name in zip(kept, names, strict=True))
     return after > before * _MORE_BUFFERS
 
 

@@ -6,7 +6,6 @@ It runs nothing that the application would run, and writes to the ledger alone. 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -16,28 +15,27 @@ from typing import Any
 from pgrunbook import errors
 from pgrunbook.audit import NotSeen
 from pgrunbook.db import Database
+from pgrunbook.description import Claim
 from pgrunbook.findings import Check, Verdict, passed
 from pgrunbook.ledger import RUNS, WATCHING, Ledger
 from pgrunbook.measure import claims as claiming
 from pgrunbook.measure.claims import ClaimRow, Measured
-from pgrunbook.measure.compare import QuerySummary, summarise
 from pgrunbook.measure.compare import compare as pair
+from pgrunbook.measure.compare import summarise
 from pgrunbook.measure.evaluations import Evaluation
 from pgrunbook.measure.sampling import Sample
 from pgrunbook.measure.workload import BindSet
-from pgrunbook.monitor import chart as drawing
-from pgrunbook.monitor import compare, keep, metrics
+from pgrunbook.monitor import compare, keep, metrics, shown
 from pgrunbook.monitor import course as courses
 from pgrunbook.monitor import look as looking
-from pgrunbook.monitor.compare import Finding, HealthCourse, IndexCourse, PlanCourse, QueryCourse, TableCourse
 from pgrunbook.monitor.course import Course, Plan
 from pgrunbook.monitor.metrics import Measurements, MetricRow
 from pgrunbook.monitor.questions import question, shortened
+from pgrunbook.monitor.shown import Watched
 from pgrunbook.stages import _measuring
 from pgrunbook.stages._base import Parameters, Session, StageResult, part, run_folder
 from pgrunbook.stages.baseline import Fact
 
-_MOST = 40
 _ANSWERED = {"query_ms_after", "speedup", "faster_percent", "index_mb", "database_growth_percent"}
 _KINDS = {
     "slower": ("statements", "none got slower"),
@@ -63,104 +61,6 @@ class Seen:
     what: str
     seen: str
     remedy: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Watched:
-    """The course of a run's snapshots, what is to be said of it, and what the run's folder has to compare with."""
-
-    run_id: str
-    course: Course
-    times: Sequence[QueryCourse]
-    plans: Sequence[PlanCourse]
-    indexes: Sequence[IndexCourse]
-    tables: Sequence[TableCourse]
-    health: Sequence[HealthCourse]
-    findings: Sequence[Finding]
-    before: Sequence[Sample] = ()
-    after: Sequence[Sample] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class MarkRow:
-    """Something by which counters began anew, and the first snapshot after it."""
-
-    what: str
-    snapshot: int
-    seen_at: str
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class FindingRow:
-    """Something that is amiss, and the first snapshot that shows it."""
-
-    kind: str
-    object: str
-    what: str
-    since: str
-    snapshot: int
-    gates: bool
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class QueryRow:
-    """A statement's mean time: in baseline and verify, the median of the windows before, and now."""
-
-    query: str
-    baseline_ms: float | None
-    verify_ms: float | None
-    before_ms: float | None
-    now_ms: float
-    factor: float | None
-    calls: int
-    since: str
-
-
-@dataclass(frozen=True, slots=True)
-class PlanRow:
-    """A plan that changed for the worse, or to another index; else the plan as it is."""
-
-    question: str
-    state: str
-    plan_before: str
-    plan_now: str
-    cost: str
-    since: str
-
-
-@dataclass(frozen=True, slots=True)
-class IndexRow:
-    """One of the run's indexes, or a new one, and how often it was read in the last days."""
-
-    index: str
-    state: str
-    bytes: int | None
-    reads: int | None
-    since: str
-
-
-@dataclass(frozen=True, slots=True)
-class TableRow:
-    """A table's size at the first snapshot and now."""
-
-    table: str
-    first_bytes: int
-    now_bytes: int
-    a_day_bytes: int
-    rows: int
-    since: str
-
-
-@dataclass(frozen=True, slots=True)
-class HealthRow:
-    """A figure of the whole database: the median of the windows before, and now."""
-
-    what: str
-    before: str
-    now: str
-    since: str
 
 
 @part
@@ -340,19 +240,8 @@ def _verified(samples: Sequence[Sample]) -> dict[str, Plan]:
     }
 
 
-def marks(found: Watched) -> list[MarkRow] | str:
-    """Where counters began anew, the newest first."""
-    newest = found.course.marks[: -_MOST - 1 : -1]
-    rows = [MarkRow(m.what, m.snapshot, _minute(m.at), m.detail) for m in newest]
-    return rows or "no restart and no reset of statistics so far"
-
-
-def _minute(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M}"
-
-
 @part
-def findings(session: Session, found: Watched) -> list[FindingRow] | str:
+def findings(session: Session, found: Watched) -> list[shown.FindingRow] | str:
     """What is amiss now, and since which snapshot; a check each, and one for each kind of which nothing is amiss."""
     gates = session.runbook.about.monitor.gates
     session.record(
@@ -387,7 +276,7 @@ def findings(session: Session, found: Watched) -> list[FindingRow] | str:
             ]
         )
     rows = [
-        FindingRow(f.kind, f.object, f.what, _minute(f.since), f.snapshot, f.kind in gates, f.detail)
+        shown.FindingRow(f.kind, f.object, f.what, shown.minute(f.since), f.snapshot, f.kind in gates, f.detail)
         for f in found.findings
     ]
     return rows or "nothing is amiss"
@@ -397,81 +286,6 @@ def _judged(found: Watched, kind: str) -> bool:
     return any(h.judged is not None for h in found.health if h.kind == kind)
 
 
-def queries(found: Watched) -> list[QueryRow] | str:
-    """Times of the workload and of the heaviest other statements."""
-    before, after = ({q.query: q for q in summarise(pair(s, s))} for s in (found.before, found.after))
-    rows = []
-    for one in found.times:
-        judged = one.judged
-        baseline, verify = (_median(kept.get(one.name)) for kept in (before, after))
-        factor = judged.now / judged.before if judged.before else None
-        since = _minute(one.changed.until.at) if one.changed else ""
-        rows.append(QueryRow(one.name, baseline, verify, judged.before, judged.now, factor, one.calls, since))
-    return rows[:_MOST] or "no time is known yet: it takes two snapshots with calls in between"
-
-
-def _median(summary: QuerySummary | None) -> float | None:
-    return None if summary is None or math.isnan(summary.before_ms) else summary.before_ms
-
-
-def plans(found: Watched) -> list[PlanRow] | str:
-    """How the planner would answer the workload; those first that turned."""
-    words = {"": "as before", "sequential": "turned sequential", "another index": "another index"}
-    rows = [
-        PlanRow(
-            p.question,
-            words[p.turned],
-            p.before.plan if p.turned else "",
-            p.now.plan,
-            f"{p.before.cost:,.0f} → {p.now.cost:,.0f}",
-            _minute(p.since.at) if p.since else "",
-        )
-        for p in sorted(found.plans, key=lambda p: (not p.turned, p.question))
-    ]
-    return rows or "no plan is known: this runbook has no workload, or the role may not ask"
-
-
-def indexes(found: Watched) -> list[IndexRow] | str:
-    """The run's indexes and new ones: there, valid, read."""
-    rows = [
-        IndexRow(
-            i.name,
-            "too young to judge" if i.state == "not judged" and i.now and not i.now.needed else i.state,
-            i.now.bytes if i.now else None,
-            i.reads,
-            _minute(i.since.at) if i.since else "",
-        )
-        for i in found.indexes
-    ]
-    return rows or "the watched run made no index, and no new one appeared"
-
-
-def tables(found: Watched) -> list[TableRow] | str:
-    """Sizes and growth of the runbook's tables and of the largest others."""
-    rows = [
-        TableRow(t.name, t.first, t.now, int(t.bytes_a_day), t.rows, _minute(t.since.at) if t.since else "")
-        for t in sorted(found.tables, key=lambda t: t.since is None)
-    ]
-    return rows[:_MOST] or "no table is known"
-
-
-def health(found: Watched) -> list[HealthRow]:
-    """Cache misses, rollbacks, deadlocks and conflicts of the whole database."""
-
-    def told(number: float | None, unit: str) -> str:
-        return "" if number is None else f"{number:,.2f}{unit}"
-
-    return [
-        HealthRow(
-            h.what,
-            told(h.judged.before, h.unit) if h.judged else "",
-            told(h.judged.now, h.unit) if h.judged else "not known yet",
-            _minute(h.judged.changed.until.at) if h.judged and h.judged.changed else "",
-        )
-        for h in found.health
-    ]
-
-
 @part
 def claims(session: Session, found: Watched) -> list[ClaimRow] | str:
     """The document's numbers that a snapshot can answer, once more. They fail nothing here: verify has judged them."""
@@ -479,7 +293,15 @@ def claims(session: Session, found: Watched) -> list[ClaimRow] | str:
     if not asked or not found.course.last:
         return "no claim of this runbook can be answered by a snapshot"
     held = claiming.hold(asked, _measured(session, found), "verify")
-    return claiming.rows(session.record(replace(check, gates=False) for check in held))
+    return claiming.rows(session.record(_again(check, claim) for check, claim in zip(held, asked, strict=True)))
+
+
+def _again(check: Check, claim: Claim) -> Check:
+    """A claim's check as it stands here: nothing fails by it, and a time is not verify's median."""
+    if not claim.query or check.verdict is Verdict.NOT_MEASURABLE:
+        return replace(check, gates=False)
+    bounds = check.detail.partition("; ")[0]
+    return replace(check, gates=False, detail=f"{bounds}; {metrics.BY_STATEMENTS}")
 
 
 def _measured(session: Session, found: Watched) -> Measured:
@@ -527,13 +349,6 @@ def key_metrics(session: Session, found: Watched) -> list[MetricRow]:
         if r.verdict
     )
     return rows
-
-
-def chart(found: Watched) -> str:
-    """Times and sizes over the course, with restarts and resets marked, as SVG."""
-    if not found.course.points:
-        return "no snapshot, so no picture"
-    return drawing.draw(found.course, found.times, found.tables)
 
 
 def run(session: Session) -> StageResult:

@@ -243,6 +243,9 @@ select
         then (array['Asked about prices of', 'Booked an appointment for', 'Moved an appointment for', 'Wanted to speak to a person about'])
             [1 + pg_temp.hash(c.seed, 38, c.i) % 4] || ' service ' || (c.i % 40)::text
     end as summary,
+    case when c.status = 'completed'
+        then (array['positive', 'neutral', 'neutral', 'negative'])[1 + pg_temp.hash(c.seed, 39, c.i) % 4]
+    end as sentiment,
     case when c.status = 'completed' and c.k % 3 = 0
         then 'https://recordings.example/' || md5(c.seed::text || ' recording ' || c.i::text)
     end as recording_url,
@@ -251,14 +254,20 @@ from load_calls as c
 join load_agents as a on a.k = c.k and a.j = c.agent
 left join load_contacts as t on t.k = c.k and t.j = c.contact;
 
-insert into call_logs (id, org_id, agent_id, phone_number, status, duration_seconds, summary, recording_url, created_at)
-select c.id, c.org_id, c.agent_id, c.phone_number, c.status, c.duration_seconds, c.summary, c.recording_url, c.created_at
+insert into call_logs (
+    id, org_id, agent_id, phone_number, status, duration_seconds, summary, sentiment, recording_url, created_at
+)
+select
+    c.id, c.org_id, c.agent_id, c.phone_number, c.status, c.duration_seconds, c.summary, c.sentiment, c.recording_url, c.created_at
 from load_call_rows as c
 where c.inbound
 order by c.i;
 
-insert into outbound_calls (id, org_id, agent_id, phone_number, status, duration_seconds, summary, recording_url, created_at)
-select c.id, c.org_id, c.agent_id, c.phone_number, c.status, c.duration_seconds, c.summary, c.recording_url, c.created_at
+insert into outbound_calls (
+    id, org_id, agent_id, phone_number, status, duration_seconds, summary, sentiment, recording_url, created_at
+)
+select
+    c.id, c.org_id, c.agent_id, c.phone_number, c.status, c.duration_seconds, c.summary, c.sentiment, c.recording_url, c.created_at
 from load_call_rows as c
 where not c.inbound
 order by c.i;

@@ -71,6 +71,7 @@ create table call_logs (
     status text not null check (status in ('ringing', 'in_progress', 'completed', 'missed', 'failed')),
     duration_seconds integer check (duration_seconds >= 0),
     summary text,
+    sentiment text check (sentiment in ('positive', 'neutral', 'negative')),
     recording_url text,
     created_at timestamptz not null default now()
 );
@@ -83,6 +84,7 @@ create table outbound_calls (
     status text not null check (status in ('ringing', 'in_progress', 'completed', 'missed', 'failed')),
     duration_seconds integer check (duration_seconds >= 0),
     summary text,
+    sentiment text check (sentiment in ('positive', 'neutral', 'negative')),
     recording_url text,
     created_at timestamptz not null default now()
 );

@@ -1,2 +1,0 @@
-from test_filtered_without_index import *
-from zz_server import server, database

@@ -1,2 +1,0 @@
-from test_statement_facts import *
-from zz_server import server, database
