@@ -351,6 +351,22 @@ def test_texts_that_cannot_be_read__are_told(database: Place) -> None:
         assert "pg_read_all_stats" in hidden.remedy
 
 
+def test_housekeeping_that_is_no_sql_in_the_statistics__is_not_told(database: Place) -> None:
+    """The server writes `deallocate $1` and, from 18 on, `set search_path = $1, $2`, which no grammar takes."""
+    database.run("create extension pg_stat_statements")
+    with database.session() as session:
+        session.execute("prepare mine as select 1")
+        session.execute("deallocate mine")
+        session.execute("set search_path = public, pg_catalog")
+        session.execute("/* before */ set work_mem = '1MB'")
+    with database.connect() as session:
+        texts = [text for (text,) in session.rows("select lower(query) from pg_stat_statements")]
+        assert "deallocate $1" in texts
+        known, _, _, not_seen = statements.read(session)
+    assert not [s for s in known or () if not s["parsed"]]
+    assert not [n for n in not_seen if "could not be parsed" in n.why]
+
+
 @on_every_version
 def test_statistics_that_are_not_there__are_told_with_the_remedy(database: Place, version: int) -> None:
     """Without the extension, and on a server that was started without it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -22,10 +22,15 @@ from pgrunbook.stages._base import Session
 
 _MOST, _MOST_STATEMENTS, _PER_QUERY = 12, 5, 3
 _NOTHING = "no index is proposed"
-_UNASKED = "no statement that tests its first column can be asked here"
+_UNASKED = "no known statement tests its first column"
 _NO_WAY = (
     'not asked: this server has no hypopg, and nobody said where an index may be really built. what_if = "clone" tries '
     "on a copy of the sandbox, the name of another target on a copy of this database there"
+)
+# by the catalog, as the role may have no right to use the schema
+_OID = (
+    "select c.oid::int8 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
+    " where n.nspname = $1 and c.relname = $2"
 )
 _NO_ORDER = "not measured: it needs a copy (what_if), and an index of several columns"
 
@@ -107,15 +112,18 @@ def _by_hypopg(session: Session, facts: Facts, proposals: Sequence[_Proposal]) -
 
 
 def _by_asking(asker: _Asker, proposal: _Proposal) -> list[WhatIf]:
-    asks = asker.asks(proposal)
-    return what_if.by_hypopg(asker.database, proposal.ddl, asks) if asks else []
+    asks, why = asker.asks(proposal)
+    if not asks:
+        return [WhatIf(proposal.ddl, "", "", "hypopg", note=why)]
+    return what_if.by_hypopg(asker.database, proposal.ddl, asks)
 
 
 def _by_building(asker: _Asker, proposal: _Proposal, beside: Sequence[_Proposal] = ()) -> list[WhatIf]:
     """The answers with the index built, and with those that stand `beside` it, before and after."""
-    copy, asks = asker.database, asker.asks(proposal)
+    copy = asker.database
+    asks, why = asker.asks(proposal)
     if not asks:
-        return []
+        return [WhatIf(proposal.ddl, "", "", "built", note=why)]
     with copy.transaction(rollback=True):
         for other in beside:
             copy.execute(sqlfile.rewritten(other.ddl, _nameless))
@@ -129,12 +137,11 @@ def _nameless(index: Any) -> None:
 
 
 def _answers(proposal: _Proposal, method: Method, asked: Callable[[], list[WhatIf]]) -> list[WhatIf]:
-    """What is told of a proposal; that it can't be built, or that nothing can be asked, is told as well."""
+    """What is told of a proposal; that it can't be built is told as well."""
     try:
-        found = _telling(asked())
+        return _telling(asked())
     except errors.StatementFailed as e:
         return [WhatIf(proposal.ddl, "", "", method, note=e.message)]
-    return found or [WhatIf(proposal.ddl, "", "", method, note=_UNASKED)]
 
 
 def _telling(rows: Sequence[WhatIf]) -> list[WhatIf]:
@@ -162,7 +169,7 @@ def _proposals(database: Database, findings: Sequence[Finding]) -> Iterator[_Pro
             seen.add(statement.sql)
             node: Any = statement.node
             table = quoted(node.relation.schemaname, node.relation.relname)
-            relation = database.value("select pg_catalog.to_regclass($1)::pg_catalog.oid", [table])
+            relation = database.value(_OID, [node.relation.schemaname, node.relation.relname])
             if relation is not None:
                 names = [param.index_elem.name for param in node.index_params]
                 shown = ", ".join(quoted(name) if name else "…" for name in names)
@@ -178,8 +185,8 @@ class _Asker:
         self._facts = facts
         self._sampled: dict[str, list[Ask]] = {}
 
-    def asks(self, proposal: _Proposal) -> list[Ask]:
-        """The statements that test the index's first column, dearest first.
+    def asks(self, proposal: _Proposal) -> tuple[list[Ask], str]:
+        """The statements that test the index's first column, dearest first; and why there is none.
 
         Those of the runbook have values; of others the generic plan is asked for.
         """
@@ -189,18 +196,24 @@ class _Asker:
             for one in self._of(query):
                 by_shape.setdefault(postgast.fingerprint(one.sql).hex, []).append(one)
         if facts.statements is None:  # nobody knows which of them test it
-            return [a for own in by_shape.values() for a in _some(own)]
+            return [a for own in by_shape.values() for a in _some(own)], _UNASKED
         names = (proposal.first, "")
         ids = {p["id"] for p in facts.predicates if p["relation"] == proposal.relation and p["name"] in names}
         known = sorted((s for s in facts.statements if s["id"] in ids), key=lambda s: -s["ms"])
         asks: list[Ask] = []
+        why = _UNASKED
         for statement in known[:_MOST_STATEMENTS]:
-            with suppress(NotRunnable):
+            name = f"query {statement['id']}"
+            try:
                 text = whole_text(self._session.database, statement)
-                name, relations = f"query {statement['id']}", statement["relations"]
                 own = by_shape.get(postgast.fingerprint(text).hex)
-                asks += _some(own) if own else [what_if.ask_of(self.database, name, text, relations=relations)]
-        return asks
+                asks += _some(own) if own else [self._plain(name, text, statement)]
+            except (NotRunnable, postgast.PgQueryError) as e:
+                why = f"{name} can't be asked: {e}"
+        return asks, why
+
+    def _plain(self, name: str, text: str, statement: Mapping[str, Any]) -> Ask:
+        return what_if.ask_of(self.database, name, text, relations=statement["relations"])
 
     def _of(self, query: Query) -> list[Ask]:
         """A query of the runbook with values sampled here, once."""

@@ -2,21 +2,21 @@
 title = "An application of many tenants, guarded by row level security alone"
 
 [roles]
-anon = "nologin"
-authenticated = "nologin"
-service_role = "nologin bypassrls"
-tenant_owner = "nologin"
+tenants_anon = "nologin"
+tenants_user = "nologin"
+tenants_service = "nologin bypassrls"
+tenants_owner = "nologin"
 
 [[expected]]
 lint = "rls_without_policy"
 object = "public.audit_log"
 level = "important"
-why = "authenticated has SELECT and sees nothing"
+why = "tenants_user has SELECT and sees nothing"
 [[expected]]
 lint = "rls_without_policy"
 object = "private.jobs"
 level = "noted"
-why = "locked on purpose: only service_role has privileges"
+why = "locked on purpose: only tenants_service has privileges"
 [[expected]]
 lint = "policy_without_rls"
 object = "public.webhooks"
@@ -26,7 +26,7 @@ why = "a policy that nothing switches on"
 lint = "policy_missing_command"
 object = "public.files"
 level = "routine"
-why = "authenticated may delete by privilege, no policy lets it"
+why = "tenants_user may delete by privilege, no policy lets it"
 [[expected]]
 lint = "policies_permissive_many"
 object = "public.projects"
@@ -94,7 +94,7 @@ why = "wrapped inside the sub-select"
 [[never]]
 lint = "policies_permissive_many"
 object = "public.tasks"
-why = "service_role bypasses policies, so only one applies to anybody"
+why = "tenants_service bypasses policies, so only one applies to anybody"
 [[never]]
 lint = "policies_permissive_many"
 object = "public.invoices"
@@ -106,7 +106,7 @@ why = "SELECT is all that is granted"
 [[never]]
 lint = "policy_missing_command"
 object = "public.plans"
-why = "SELECT is all that is granted; its owner and service_role are bound by no policy"
+why = "SELECT is all that is granted; its owner and tenants_service are bound by no policy"
 [[never]]
 lint = "policy_always_true"
 object = 'public.invoices: "Only while the account is active"'
@@ -198,7 +198,7 @@ insert into currencies values ('EUR'), ('USD');
 insert into feedback (text) select 'good' from generate_series(1, 300);
 insert into audit_log (at, what) select now() - interval '400 days' * (1 - i / 1500.0), 'login' from generate_series(1, 1500) i;
 insert into webhooks (tenant_id, url) select md5('t' || i)::uuid, 'https://example.net/' || i from generate_series(1, 200) i;
-alter table plans owner to tenant_owner;
+alter table plans owner to tenants_owner;
 alter table members enable row level security;
 alter table projects enable row level security;
 alter table tasks enable row level security;
@@ -208,28 +208,28 @@ alter table plans enable row level security;
 alter table feedback enable row level security;
 alter table audit_log enable row level security;
 alter table private.jobs enable row level security;
-grant usage on schema public, auth to anon, authenticated, service_role;
-grant all on all tables in schema public, private to service_role;
-grant select on members, projects, invoices, audit_log, webhooks, currencies to authenticated;
-grant select, insert, update, delete on tasks, files to authenticated;
-grant select on plans to anon, authenticated;
-grant insert on feedback to anon, authenticated;
-create policy "Own memberships" on members for select to authenticated using (user_id = (select auth.uid()));
-create policy "Members see projects" on projects for select to authenticated using (private.is_member(tenant_id));
+grant usage on schema public, auth to tenants_anon, tenants_user, tenants_service;
+grant all on all tables in schema public, private to tenants_service;
+grant select on members, projects, invoices, audit_log, webhooks, currencies to tenants_user;
+grant select, insert, update, delete on tasks, files to tenants_user;
+grant select on plans to tenants_anon, tenants_user;
+grant insert on feedback to tenants_anon, tenants_user;
+create policy "Own memberships" on members for select to tenants_user using (user_id = (select auth.uid()));
+create policy "Members see projects" on projects for select to tenants_user using (private.is_member(tenant_id));
 create policy "Public projects" on projects for select using (public);
-create policy "Own tasks" on tasks to authenticated using (owner_id = auth.uid()) with check (owner_id = (select auth.uid()));
-create policy service on tasks to service_role using (true);
-create policy "Tenant files" on files for select to authenticated
+create policy "Own tasks" on tasks to tenants_user using (owner_id = auth.uid()) with check (owner_id = (select auth.uid()));
+create policy service on tasks to tenants_service using (true);
+create policy "Tenant files" on files for select to tenants_user
   using (tenant_id = (select auth.claim('tenant'))::uuid or owner_id = auth.uid() and auth.claim('role') = 'admin');
-create policy "Upload" on files for insert to authenticated with check (tenant_id::text = auth.claim('tenant'));
-create policy "Rename" on files for update to authenticated using (owner_id = (select auth.uid()));
-create policy "Billing" on invoices for select to authenticated using (
+create policy "Upload" on files for insert to tenants_user with check (tenant_id::text = auth.claim('tenant'));
+create policy "Rename" on files for update to tenants_user using (owner_id = (select auth.uid()));
+create policy "Billing" on invoices for select to tenants_user using (
   exists (select from members m where m.tenant_id = invoices.tenant_id and m.user_id = (select auth.uid()) and m.role = 'owner'));
-create policy "Only while the account is active" on invoices as restrictive for select to authenticated
+create policy "Only while the account is active" on invoices as restrictive for select to tenants_user
   using (tenant_id in (select id from tenants where active));
 create policy "Plans are public" on plans for select using (true);
-create policy "Anyone can insert" on feedback for insert to anon, authenticated with check (true);
-create policy "Tenant" on webhooks for all to authenticated using (tenant_id = (select auth.claim('tenant'))::uuid);
+create policy "Anyone can insert" on feedback for insert to tenants_anon, tenants_user with check (true);
+create policy "Tenant" on webhooks for all to tenants_user using (tenant_id = (select auth.claim('tenant'))::uuid);
 
 -- workload: 110 tasks_of_project
 select id, title, done from tasks where project_id = md5('p' || :k)::uuid order by id;
