@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import pathlib
 import shutil
 import tempfile
-from typing import Any
+from typing import IO, Any
 
+import psutil
 import pytest
 
 pytest_plugins = ["fix_servers", "fix_databases", "fix_project", "fix_faults"]
 
 REPOSITORY = pathlib.Path(__file__).parent.parent
+MEMORY = 6 * 2**30  # bytes: two servers write 2 GB of logs each before they write over them
+SHARED_MEMORY = pathlib.Path("/dev/shm")  # noqa: S108
+LONG = (
+    "notebooks/", "tests/test_voxanne.py", "tests/test_cli.py", "tests/test_scalability_audit.py",
+    "tests/test_monitor_month.py", "tests/test_conversations_rls.py", "tests/test_random_changes.py",
+)  # fmt: skip
 _failed: dict[object, str] = {}
 _place: pathlib.Path | None = None
+_ours: IO[str]
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -44,11 +54,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
     A worker has a home of its own, and so a server, in the place of the process that started it.
     """
-    global _place
+    global _place, _ours
     worker = getattr(config, "workerinput", {}).get("workerid")
     if "PGRUNBOOK_TEST_PLACE" not in os.environ:
-        _place = pathlib.Path(tempfile.mkdtemp(prefix="pgrb-"))
+        figures = "bench" in config.option.markexpr.replace("not bench", "")  # which are those of a disk
+        _place = pathlib.Path(tempfile.mkdtemp(prefix="pgrb-", dir=None if figures else _memory()))
         _place.chmod(0o711)  # as root the server runs as another user, who has to get through
+        _ours = (_place / "lock").open("w")
+        fcntl.flock(_ours, fcntl.LOCK_EX)
         os.environ["PGRUNBOOK_TEST_PLACE"] = str(_place)
     elif not worker:
         return
@@ -68,18 +81,45 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.pop("JUPYTER_PATH", None)
 
 
+def _memory() -> pathlib.Path | None:
+    """A folder in memory: a new database is 300 files, which cost ten times as much on a disk.
+
+    None, for the usual temporary folder, where there is not enough of it. What a killed call left there goes.
+    """
+    if not os.access(SHARED_MEMORY, os.W_OK) or os.statvfs(SHARED_MEMORY).f_flag & os.ST_NOEXEC:
+        return None
+    for left in SHARED_MEMORY.glob("pgrb-*"):
+        with contextlib.suppress(OSError), (left / "lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _clear(left)
+    free = min(shutil.disk_usage(SHARED_MEMORY).free, psutil.virtual_memory().available)
+    return SHARED_MEMORY if free > MEMORY else None
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Stop the servers that this call and its workers started, and leave nothing behind."""
     if _place is None:
         return
-    from fix_servers import stop_all
     from pgrunbook import sandbox
 
     for home in _place.glob("*/home"):
         os.environ["PGRUNBOOK_HOME"] = str(home)
         sandbox.stop()
-    stop_all(_place)
-    shutil.rmtree(_place, ignore_errors=True)
+    _clear(_place)
+    _ours.close()
+
+
+def _clear(place: pathlib.Path) -> None:
+    """Stop what still runs in a place, and remove it."""
+    from fix_servers import stop_all
+
+    stop_all(place)
+    shutil.rmtree(place, ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long begins first, so that no worker is left alone with it at the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
 
 
 @pytest.hookimpl(hookwrapper=True)

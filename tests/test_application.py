@@ -67,7 +67,7 @@ def run(place: Place, folder: Path, text: str, way: str = "old", **options: floa
     """Run a program one way."""
     (folder / "model.py").write_text(textwrap.dedent(text))
     with place.connect() as watching:
-        surroundings = db.environment(watching.target)
+        surroundings = db.environment(watching)
         given = {"timeout_s": 20, **options}
         return application.run(folder / "model.py", way, surroundings, watching, **given)
 
@@ -140,6 +140,14 @@ def test_program_that_fails__is_told_with_its_last_word_and_no_secret(database: 
     assert "model.py old ended with status 1: no: " in error.message
     assert "hunter2" not in error.message
     assert "python model.py old" in error.remedy
+
+
+def test_program_that_prints_without_end__is_ended_soon(database: Place, tmp_path: Path) -> None:
+    """Long before its time is over, and before the disk is full; a value that an error quotes is left out."""
+    error = failed(database, tmp_path, "while True:\n    print('x' * 100_000)")
+    assert "printed more than" in error.message
+    quoting = failed(database, tmp_path, "raise SystemExit('invalid input syntax for type integer: \"a@b.c\"')")
+    assert quoting.message.endswith('integer: "…"')
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,19 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 
 import psutil
 import pytest
 
 from conftest import REPOSITORY
 from fix_databases import Place
+from fix_forks import fork
 from fix_project import Project
+from pgrunbook.cli import main
 
 PGRUNBOOK = str(pathlib.Path(sys.executable).parent / "pgrunbook")
 WORKLOAD = """\
@@ -36,14 +41,27 @@ person = "Ring somebody."
 """
 
 
-def pgrunbook(*words: str) -> subprocess.CompletedProcess[str]:
+Called = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def script(*words: str) -> subprocess.CompletedProcess[str]:
     """The console script."""
     return subprocess.run([PGRUNBOOK, *words], check=False, capture_output=True, text=True, timeout=240)
 
 
-def answer(*words: str, status: int = 0) -> dict:
+def fast(*words: str) -> subprocess.CompletedProcess[str]:
+    """What the console script calls, in a fork: for verbs that run no notebook."""
+    with tempfile.TemporaryDirectory() as folder:
+        out, err = pathlib.Path(folder, "out"), pathlib.Path(folder, "err")
+        process = fork(partial(main, words, prog_name="pgrunbook"), out, err)
+        process.join(60)
+        assert process.exitcode is not None, words
+        return subprocess.CompletedProcess(words, process.exitcode, out.read_text(), err.read_text())
+
+
+def answer(*words: str, status: int = 0, call: Called = script) -> dict:
     """What a verb says as JSON, after a look at its exit status."""
-    done = pgrunbook(*words, "--json")
+    done = call(*words, "--json")
     assert done.returncode == status, done.stdout + done.stderr
     return json.loads(done.stdout)
 
@@ -84,7 +102,7 @@ def test_demo__passes_with_the_keys_of_the_contract(tmp_path: pathlib.Path) -> N
 
 def test_plan__shows_written_and_safe_form_and_changes_nothing(small: Place) -> None:
     """The keys of the contract; the same digest twice; the script says CONCURRENTLY."""
-    first, second = (answer("plan", "small", "--target", small.target) for _ in range(2))
+    first, second = (answer("plan", "small", "--target", small.target, call=fast) for _ in range(2))
     assert first == second
     assert re.fullmatch(r"[0-9a-f]{64}", first["digest"])
     (step,) = first["steps"]
@@ -93,15 +111,15 @@ def test_plan__shows_written_and_safe_form_and_changes_nothing(small: Place) -> 
     assert step["written"] == "create index t_a on t (a)"
     assert "CONCURRENTLY" in step["safe"]
     assert step["undo"] == "drop index concurrently public.t_a;"
-    script = pgrunbook("plan", "small", "--target", small.target, "--sql")
-    assert "CREATE INDEX CONCURRENTLY t_a ON public.t" in script.stdout
+    as_sql = script("plan", "small", "--target", small.target, "--sql")
+    assert "CREATE INDEX CONCURRENTLY t_a ON public.t" in as_sql.stdout
     assert small.run("select to_regclass('t_a'), to_regnamespace('pgrunbook')") == [(None, None)]
 
 
 def test_plan_with_another_definition_under_the_name__ends_with_10(small: Place) -> None:
     """Both definitions are shown."""
     small.run("create index t_a on t (id)")
-    done = pgrunbook("plan", "small", "--target", small.target)
+    done = fast("plan", "small", "--target", small.target)
     assert done.returncode == 10
     assert "btree (id)" in done.stdout
     assert "btree (a)" in done.stdout
@@ -126,7 +144,7 @@ def test_plan_with_another_definition_under_the_name__ends_with_10(small: Place)
 def test_wrong_usage__is_told_and_ends_with_2(project: Project, words: tuple[str, ...], said: str) -> None:
     """One sentence; no secret repeated; nothing written."""
     project.runbook("small", "create index t_a on t (a);")
-    done = pgrunbook(*words)
+    done = fast(*words)
     assert done.returncode == 2, done.stdout + done.stderr
     assert said in done.stderr
     assert "hunter2" not in done.stdout + done.stderr
@@ -136,29 +154,11 @@ def test_wrong_usage__is_told_and_ends_with_2(project: Project, words: tuple[str
 def test_invalid_runbook__is_told_whole_as_json_too(project: Project) -> None:
     """Every mistake, with file and line."""
     project.runbook("broken", "create index on t (\n);\nvacuum t;", "colour = 1\n[limits]\nrollback_s = 'soon'\n")
-    found = answer("show", "broken", status=2)
+    found = answer("show", "broken", status=2, call=fast)
     assert found["verdict"] == "refused"
     assert "runbooks/broken/runbook.toml:2: colour: unknown key" in found["error"]
     assert "runbooks/broken/runbook.toml:4: limits.rollback_s" in found["error"]
     assert "runbooks/broken/migrate.sql:2" in found["error"]
-
-
-def test_run_waits_for_a_signature_then_goes_on_and_is_rolled_back(small: Place) -> None:
-    """11 with the list, the same run with the signature 0, rollback 0, and a second rollback finds nothing."""
-    target = ("--target", small.target)
-    first = answer("run", "small", *target, status=11)
-    assert first["verdict"] == "pending"
-    waiting = [c for c in first["stages"][-1]["findings"] if c["verdict"] == "pending"]
-    assert [c["claimed"] for c in waiting] == ["Make a call"]
-    signed = json.dumps({"ring": {"name": "Ann Lee", "note": "rang twice"}})
-    second = answer("run", "small", *target, "--signed", signed)
-    assert second["run_id"] == first["run_id"]
-    assert [s["name"] for s in second["stages"]] == ["checklist"]
-    (run,) = answer("status", "small", *target)["runs"]
-    assert [(s["object"], s["status"], s["owned"]) for s in run["steps"]] == [("public.t_a", "applied", True)]
-    assert answer("rollback", "small", *target)["verdict"] == "rolled_back"
-    assert "nothing to undo" in answer("rollback", "small", *target, status=2)["error"]
-    assert small.run("select to_regclass('t_a')") == [(None,)]
 
 
 def test_run_that_fails__is_rolled_back_only_where_that_was_asked_for(project: Project, small: Place) -> None:
@@ -167,7 +167,9 @@ def test_run_that_fails__is_rolled_back_only_where_that_was_asked_for(project: P
     (project.root / "runbooks/small/checks").mkdir()
     (project.root / "runbooks/small/checks/never.sql").write_text(assertion)
     target = ("--target", small.target)
-    failed = answer("run", "small", *target, "--stages", "baseline,migrate,verify", status=10)
+    begun = project.stage("baseline", "small", small.target).run_id
+    failed = answer("run", "small", *target, "--stages", "baseline,migrate,verify", "--run-id", begun, status=10)
+    assert [s["name"] for s in failed["stages"]] == ["migrate", "verify"]
     assert failed["stages"][-1]["verdict"] == "failed"
     assert small.run("select to_regclass('t_a') is not null") == [(True,)]
     again = ("--stages", "verify", "--run-id", failed["run_id"], "--on-failure", "rollback")
@@ -177,14 +179,16 @@ def test_run_that_fails__is_rolled_back_only_where_that_was_asked_for(project: P
     assert small.run("select to_regclass('t_a')") == [(None,)]
 
 
-def test_killed_kernel__is_aborted_and_the_next_run_takes_it_up(project: Project, small: Place) -> None:
-    """40 whatever papermill's metadata says; then the same run_id, and the end of a run without the kill."""
+def test_killed_kernel__is_aborted_taken_up_waits_for_a_signature_and_is_rolled_back(
+    project: Project, small: Place
+) -> None:
+    """40 whatever papermill's metadata says; then always the same run: 11 with the list of what nobody signed, with the
+    signature 0, and the end of a run without the kill; rollback 0, and a second rollback finds nothing."""
+    target = ("--target", small.target)
     with small.session() as holder:
         holder.execute("begin isolation level repeatable read")
         holder.execute("select count(*) from t")  # the build waits for this snapshot
-        running = subprocess.Popen(
-            [PGRUNBOOK, "run", "small", "--target", small.target, "--json"], stdout=subprocess.PIPE
-        )
+        running = subprocess.Popen([PGRUNBOOK, "run", "small", *target, "--json"], stdout=subprocess.PIPE)
         journal = _wait_for_event(project, '"change_started"')
         for child in psutil.Process(running.pid).children():
             if any("ipykernel" in word for word in child.cmdline()):
@@ -192,14 +196,29 @@ def test_killed_kernel__is_aborted_and_the_next_run_takes_it_up(project: Project
         out, _ = running.communicate(timeout=60)
         holder.execute("rollback")
     assert running.returncode == 40, out
-    first = json.loads(out)
-    assert first["verdict"] == "aborted"
+    killed = json.loads(out)
+    assert killed["verdict"] == "aborted"
     assert '"stage_finished", "stage": "migrate"' not in journal.read_text()
-    signed = json.dumps({"ring": {"name": "Ann Lee"}})
-    second = answer("run", "small", "--target", small.target, "--signed", signed)
-    assert second["run_id"] == first["run_id"]
-    assert [s["name"] for s in second["stages"]] == ["migrate", "verify", "checklist"]
+
+    unsigned = answer("run", "small", *target, status=11)
+    assert unsigned["run_id"] == killed["run_id"]
+    assert unsigned["verdict"] == "pending"
+    assert [s["name"] for s in unsigned["stages"]] == ["migrate", "verify", "checklist"]
+    waiting = [c for c in unsigned["stages"][-1]["findings"] if c["verdict"] == "pending"]
+    assert [c["claimed"] for c in waiting] == ["Make a call"]
     assert small.run("select indisvalid from pg_index where indexrelid = 't_a'::regclass") == [(True,)]
+
+    signed = answer(
+        "run", "small", *target, "--signed", json.dumps({"ring": {"name": "Ann Lee", "note": "rang twice"}})
+    )
+    assert signed["run_id"] == killed["run_id"]
+    assert [s["name"] for s in signed["stages"]] == ["checklist"]
+    (run,) = answer("status", "small", *target, call=fast)["runs"]
+    assert [(s["object"], s["status"], s["owned"]) for s in run["steps"]] == [("public.t_a", "applied", True)]
+
+    assert answer("rollback", "small", *target)["verdict"] == "rolled_back"
+    assert "nothing to undo" in answer("rollback", "small", *target, status=2, call=fast)["error"]
+    assert small.run("select to_regclass('t_a')") == [(None,)]
 
 
 def _wait_for_event(project: Project, text: str) -> pathlib.Path:
@@ -215,7 +234,7 @@ def test_ledger_sql__is_what_psql_takes(database: Place) -> None:
     """The DDL runs as it is printed, for a role and a schema of one's own."""
     database.run("create role ledger_user")
     try:
-        text = pgrunbook("ledger", "sql", "--role", "ledger_user", "--schema", "Led ger").stdout
+        text = fast("ledger", "sql", "--role", "ledger_user", "--schema", "Led ger").stdout
         with database.session() as admin:
             admin.execute(text.encode())
         found = database.run("""select has_table_privilege('ledger_user', '"Led ger".step', 'insert')""")
@@ -226,17 +245,17 @@ def test_ledger_sql__is_what_psql_takes(database: Place) -> None:
 
 def test_list_and_show__tell_of_every_runbook_in_the_repository() -> None:
     """What there is, validated."""
-    names = [r["runbook"] for r in json.loads(pgrunbook("list", "--json").stdout)]
+    names = [r["runbook"] for r in json.loads(script("list", "--json").stdout)]
     assert names == sorted(p.parent.name for p in REPOSITORY.glob("runbooks/*/runbook.toml"))
-    shown = answer("show", "voip_v4")
+    shown = answer("show", "voip_v4", call=fast)
     assert len(shown["changes"]) == 11
     assert len(shown["checklist"]) == 7
 
 
 def test_sandbox_psql_and_load__reach_and_refuse() -> None:
     """psql gets to the runbook's database with further arguments; load does not touch the sandbox."""
-    done = pgrunbook("sandbox", "psql", "voip_v4", "-X", "-A", "-t", "-c", "select count(*) > 0 from calls")
+    done = script("sandbox", "psql", "voip_v4", "-X", "-A", "-t", "-c", "select count(*) > 0 from calls")
     assert (done.returncode, done.stdout.strip()) == (0, "t")
-    refused = pgrunbook("sandbox", "load", "voip_v4", "--target", "sandbox")
+    refused = fast("sandbox", "load", "voip_v4", "--target", "sandbox")
     assert refused.returncode == 2
     assert "reset" in refused.stderr

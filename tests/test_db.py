@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from fix_databases import Place
 from pgrunbook import db, errors, sandbox
@@ -436,3 +437,31 @@ def test_running__can_be_watched_and_cancelled(session: Database) -> None:
 def test_conninfo_of_the_sandbox__has_no_password() -> None:
     """It may be shown."""
     assert "password" not in sandbox.conninfo("x")
+
+
+def test_environment_of_a_service_that_is_overridden__leads_to_the_sessions_database(
+    database: Place, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """libpq takes a service before variables: by its name a program would work on the service's own database."""
+    host, port, user = (conninfo_to_dict(database.conninfo)[k] for k in ("host", "port", "user"))
+    services = tmp_path / "services"
+    services.write_text(f"[prod]\nhost={host}\nport={port}\nuser={user}\ndbname=postgres\n")
+    monkeypatch.setenv("PGSERVICEFILE", str(services))
+    monkeypatch.setenv("PGRB_BOTH", f"service=prod dbname={database.name}")
+    with db.connect(db.parse_target("env:PGRB_BOTH")) as session:
+        environment = db.environment(session)
+    assert environment["PGDATABASE"] == database.name
+    assert (environment["PGHOST"], environment["PGPORT"]) == (host, str(port))
+    assert "PGSERVICE" not in environment
+
+
+def test_environment_of_a_session_by_variables__is_complete(database: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a connection string leaves to PGHOST and the like is told too, for a program gets none of ours."""
+    given = conninfo_to_dict(database.conninfo)
+    monkeypatch.setenv("PGHOST", str(given["host"]))
+    monkeypatch.setenv("PGPORT", str(given["port"]))
+    monkeypatch.setenv("PGRB_PART", f"dbname={database.name} user={given['user']} password=geheim")
+    with db.connect(db.parse_target("env:PGRB_PART")) as session:
+        environment = db.environment(session)
+    assert (environment["PGHOST"], environment["PGPORT"]) == (given["host"], str(given["port"]))
+    assert environment["PGPASSWORD"] == "geheim"

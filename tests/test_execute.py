@@ -628,7 +628,7 @@ def test_ledgers_ddl__runs_twice_and_has_keys(project: Project, database: Place)
     assert database.run(
         "select relname::text, exists (select from pg_index where indrelid = c.oid and indisprimary)"
         " from pg_class c where relnamespace = 'pgrunbook'::regnamespace and relkind = 'r' order by 1"
-    ) == [("run", True), ("step", True)]
+    ) == [("run", True), ("snapshot", True), ("step", True), ("watched", True)]
 
 
 def test_ledger_made_by_several_runs_at_once__is_made_once(database: Place) -> None:

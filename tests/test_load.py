@@ -52,7 +52,7 @@ def put(place: Place, folder: Path, *queries: tuple[Query, list[BindSet]], **opt
     """Put a load of these queries on a database."""
     given = {"clients": 3, "requests": 4, **options}
     with load.scripts(folder, queries) as made, place.connect() as watching:
-        return load.run("before", made, db.environment(watching.target), watching, **given)  # type: ignore[arg-type]
+        return load.run("before", made, db.environment(watching), watching, **given)  # type: ignore[arg-type]
 
 
 def test_load__counts_every_request_by_query_and_leaves_no_script(database: Place, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ only_root = pytest.mark.skipif(os.geteuid() != 0, reason="about root, for whom a
 @pytest.fixture
 def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder for every user, with PGRUNBOOK_HOME in it; what runs there is stopped at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="pgrunbook-")).resolve()
+    folder = Path(tempfile.mkdtemp(dir=os.environ["PGRUNBOOK_TEST_PLACE"])).resolve()
     folder.chmod(0o711)
     monkeypatch.setenv("PGRUNBOOK_HOME", str(folder / "home"))
     yield folder

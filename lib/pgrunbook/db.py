@@ -284,14 +284,32 @@ def connect(
     return db
 
 
-def environment(target: Target, database: str = "") -> dict[str, str]:
-    """What a program of PostgreSQL's (pgbench, an application) needs in its environment to reach a target.
+def options(**settings: str) -> str:
+    """Settings of a session as `PGOPTIONS` has them.
 
-    Never on its command line, which every user of the machine can read.
+    >>> options(search_path='"my schema"', statement_timeout="5s")
+    '-c search_path="my\\\\ schema" -c statement_timeout=5s'
     """
-    names = {o.keyword.decode(): o.envvar.decode() for o in psycopg.pq.Conninfo.get_defaults() if o.envvar}
-    given = conninfo_to_dict(_conninfo(target, database))
-    return {names[k]: str(v) for k, v in given.items() if k in names}
+    escaped = {name: re.sub(r"([\\ ])", r"\\\1", value) for name, value in settings.items()}
+    return " ".join(f"-c {name}={value}" for name, value in escaped.items())
+
+
+def environment(database: Database) -> dict[str, str]:
+    """What a program (pgbench, an application) needs in its environment to reach the very database of a session.
+
+    It is the session's own way there, resolved: libpq takes what a service says before what variables say, so the name
+    of the service would lead elsewhere where a connection string adds to it. Never on a command line, which every user
+    of the machine can read.
+    """
+    connection = database.driver_connection
+    options = [o for o in connection.pgconn.info if o.envvar and o.val is not None and o.val != o.compiled]
+    found = {o.envvar.decode(): o.val.decode() for o in options if o.envvar and o.val is not None}
+    found.pop("PGSERVICE", None)
+    info = connection.info  # of several hosts the one that answered
+    found |= {"PGHOST": info.host, "PGPORT": str(info.port), "PGDATABASE": info.dbname, "PGUSER": info.user}
+    if "PGHOSTADDR" in found:
+        found["PGHOSTADDR"] = info.hostaddr
+    return found
 
 
 def _require_direct(db: Database) -> None:
@@ -318,7 +336,7 @@ def _settle(db: Database, search_path: Sequence[str], read_only: bool, settings:
     optional = list(_SESSION_IF_KNOWN)
     db.rows(
         "select pg_catalog.set_config(k, v, false) from unnest($1::text[], $2::text[]) w(k, v)"
-        " where k <> all($3) or exists (select from pg_catalog.pg_settings where name = k)",
+        " where k <> all($3) or pg_catalog.current_setting(k, true) is not null",
         [list(wanted), list(wanted.values()), optional],
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import logging
 import os
@@ -161,7 +162,10 @@ class AuditOutcome:
     def as_json(self) -> dict[str, Any]:
         """The audit as `--json` prints it."""
         found = self.outcome
-        return {"run_id": found.run_id, "verdict": found.verdict.value, **self.report, "evidence": found.evidence}
+        stage = found.stages[0]
+        trouble = {"error": stage.error, "remedy": stage.remedy} if stage.error else {}
+        verdict = found.verdict.value
+        return {"run_id": found.run_id, "verdict": verdict, **self.report, **trouble, "evidence": found.evidence}
 
 
 def audit(common: Parameters, screen: Screen, extra: dict[str, Any]) -> AuditOutcome:
@@ -253,9 +257,7 @@ def _owns_anything(guard: db.Database, about: runbook.Runbook, run_id: str) -> b
 
 def _stage(root: Path, name: str, common: Parameters, extra: dict[str, Any], screen: Screen) -> StageOutcome:
     """One notebook through papermill; its verdict comes from the journal, never from papermill."""
-    import papermill
-    from papermill.exceptions import PapermillExecutionError
-
+    papermill = _papermill()
     folder = run_folder(root, common, common.run_id)
     before = len(journal.read(folder / journal.NAME)[0])
     folder.mkdir(parents=True, exist_ok=True)
@@ -277,7 +279,7 @@ def _stage(root: Path, name: str, common: Parameters, extra: dict[str, Any], scr
                 kernel_name="python3",
                 extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
             )
-        except PapermillExecutionError as e:
+        except papermill.exceptions.PapermillExecutionError as e:
             kind = getattr(errors, e.ename, None)
             error, _, remedy = str(e.evalue).partition("\n  remedy: ")
             lost = Verdict(kind.verdict) if kind else Verdict.FAILED
@@ -298,6 +300,17 @@ def _stage(root: Path, name: str, common: Parameters, extra: dict[str, Any], scr
         end.get("error", error),
         end.get("remedy", remedy),
     )
+
+
+def _papermill() -> Any:
+    """papermill, without a parser of international addresses that it never asks, and that takes a second to build."""
+    unasked = "rfc3987_syntax"
+    added = sys.modules.setdefault(unasked, None) is None  # type: ignore[arg-type]  # as if it were not installed
+    try:
+        return importlib.import_module("papermill")
+    finally:
+        if added:
+            del sys.modules[unasked]
 
 
 def _unused(folder: Path, stem: str) -> Path:

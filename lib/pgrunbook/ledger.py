@@ -78,7 +78,7 @@ def ddl(schema: str, role: str = "") -> str:
     return (
         text.replace("{role}", name)
         + f"\ngrant usage, create on schema {quoted(schema)} to {name};\n"
-        + f"grant select, insert, update on all tables in schema {quoted(schema)} to {name};\n"
+        + f"grant select, insert, update on {', '.join(quoted(schema, t) for t in RUNS + WATCHING)} to {name};\n"
         + f"grant delete on {quoted(schema, 'snapshot')} to {name};\n"
     )
 
@@ -125,7 +125,8 @@ class Ledger:
             with self._db.transaction(client_min_messages="warning"):
                 there = self._db.value("select to_regnamespace($1) is not null", [self._name])
                 for statement in sqlfile.split(ddl(self.schema)):
-                    if not (there and statement.node_kind == "create_schema_stmt"):  # needs CREATE on the database
+                    # needs CREATE on the database, and would take from PUBLIC what others gave it
+                    if not (there and statement.sql.startswith(("create schema", "revoke all on schema"))):
                         self._db.execute(statement.sql)
         except errors.StatementFailed as e:
             if self.exists(tables):  # another runbook's run made them in the same moment

@@ -129,7 +129,7 @@ def audit(found: AuditOutcome) -> None:
                 _finding(console, f, by_remedy.setdefault(f.remedy, f.id))
         for (of, lint), more in left.items():
             if of == level:
-                console.print(f"  … and {more:,} more of {lint}, in the report's details and in audit.json")
+                console.print(f"  … and {more:,} more of {lint}: audit.json has them all")
     if not findings:
         console.print("nothing was found")
     for n in found.report["not_seen"]:
@@ -148,7 +148,8 @@ def _finding(console: Console, f: Finding, first: str) -> None:
     """One finding; `first` is the id of the one below which its statement stands."""
     console.print(Text(f"  {f.id}", style=_LEVEL_STYLE[f.level]), soft_wrap=True)
     console.print(Padding(Text(f.detail), (0, 0, 0, 4)))
-    lines = [] if f.remedy and first != f.id else f.remedy.splitlines()
+    again = f.remedy and first != f.id
+    lines = [] if again and f.advice else [f"as for {first}"] if again else f.remedy.splitlines()
     for line in [*lines, *f.advice.splitlines()]:  # never broken: it is there to be pasted
         console.print(Text(f"    {line}", style="dim"), soft_wrap=True)
 

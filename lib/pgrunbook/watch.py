@@ -285,8 +285,9 @@ class Watch:
         return seen or Seen("ending", False, False, 0, 0, "", wraparound=False)
 
     def _cancel(self, running: Running) -> None:
-        while not running.wait(0.5):
+        while not running.wait(0):
             self.work.cancel()
+            running.wait(0.5)
         with contextlib.suppress(errors.StatementFailed):
             running.result()
 

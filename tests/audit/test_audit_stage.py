@@ -16,7 +16,7 @@ import pytest
 from fix_audit import counted
 from psycopg.conninfo import make_conninfo
 
-from fix_databases import Place, made
+from fix_databases import Place, made, on_every_version
 from fix_project import Project
 from pgrunbook import audit, errors, fingerprint, headless, stages
 from pgrunbook.audit import Lint, LintFront
@@ -169,6 +169,19 @@ def test_audit__names_tables_of_every_kind(project: Project, shop: Place) -> Non
     }
     assert (tables["public.parts"].estimated_rows, tables["public.parts"].writes) == (3000, 3000)
     assert (tables["public.calls"].indexes, tables["public.calls"].never_read) == (3, 2)
+
+
+@on_every_version
+def test_audit_of_an_older_server__sees_as_much(project: Project, database: Place) -> None:
+    """Every lint and table of the report runs on each version; what needs statements is looked at where they are."""
+    database.run(SCHEMA, "analyze")
+    found = audited(project, database.target)
+    assert found.result.verdict is Verdict.PASSED
+    assert found.objects["fk_without_index"] == FOREIGN_KEYS
+    blind = {c.check for c in found.result.findings if c.verdict is Verdict.NOT_MEASURABLE}
+    assert blind <= {lint.name for lint in audit.lints() if "statements" in lint.about.needs}
+    with database.connect(read_only=True) as session:
+        assert session.fetch("audit_index_coverage", stage.Coverage, most=9, statements="[]", predicates="[]") == []
 
 
 def test_index_coverage__tells_which_index_serves_what_is_tested(database: Place, project: Project) -> None:

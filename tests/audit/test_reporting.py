@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -44,7 +45,7 @@ def test_findings_of_different_indexes__keep_their_own() -> None:
         finding("a", "create index i1 on public.t (x);", "important"),
         finding("b", "create index i2 on public.t (x, y);", "routine"),
         finding("c", "create index i3 on public.t (x) where y is null;"),
-        finding("d", "create index i4 on other.t (x);"),
+        replace(finding("d", "create index i4 on other.t (x);"), relation="other.t"),
         finding("e", "create index i5 on public.t using hash (x);"),
         finding("f", "create unique index i6 on public.t (x, z);"),
         finding("g", "create index i7 on public.t (x desc);"),
@@ -96,14 +97,18 @@ def shown(capsys: pytest.CaptureFixture[str], *findings: Finding, evidence: str 
 def test_terminal__shows_a_statement_once_and_the_command_that_mends(capsys: pytest.CaptureFixture[str]) -> None:
     """Ready to paste, never broken; the second finding of an index refers to the first; what was not seen stands below."""
     name = "a_name_of_sixty_three_letters_that_no_terminal_has_room_for_at_all"
+    twin = "drop index concurrently twin;"
     found = one_index_each([
         finding("fk_without_index", f"create index concurrently {name} on public.t (x);", "important"),
         finding("filtered_without_index", "create index concurrently other on public.t (x);"),
+        finding("index_duplicate", twin), finding("index_unused", twin),
     ])  # fmt: skip
     out = shown(capsys, *found)
     assert out.count("create index") == 1
     assert f"    create index concurrently {name} on public.t (x);\n" in out
     assert "    The index of fk_without_index:t is the same.\n" in out
+    assert out.count(twin) == 1
+    assert "    as for index_duplicate:t\n" in out
     assert "not seen: statements: no extension; create extension\nnot seen: x: y\n" in out
     assert out.endswith("mend it: pgrunbook new NAME --from-audit RUN\n")
 
@@ -122,6 +127,6 @@ def test_terminal__leaves_room_for_every_lint(capsys: pytest.CaptureFixture[str]
     many = [finding("fk_without_index", f"create index on public.t{n} (x);", object=f"t{n}") for n in range(30)]
     out = shown(capsys, *many, finding("query_slow", object="query 1"))
     assert "routine (31)" in out
-    assert "  … and 22 more of fk_without_index, in the report's details and in audit.json\n" in out
+    assert "  … and 22 more of fk_without_index: audit.json has them all\n" in out
     assert "  query_slow:query 1\n" in out
     assert "nothing was found\n" in shown(capsys)

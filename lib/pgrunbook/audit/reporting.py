@@ -32,8 +32,10 @@ def one_index_each(findings: Sequence[Finding]) -> list[Finding]:
     Of several the longest serves; of equal ones the first, whose name they all get.
     """
     proposed: dict[str, list[_Proposed]] = defaultdict(list)
-    for finding in findings:
-        statements = sqlfile.split(finding.remedy) if finding.remedy else ()
+    making = [f for f in findings if f.remedy.lower().startswith("create")]
+    tables = Counter(f.relation for f in making)
+    for finding in (f for f in making if tables[f.relation] > 1):  # there may be thousands, and parsing takes time
+        statements = sqlfile.split(finding.remedy)
         if [s.node_kind for s in statements] == ["index_stmt"]:
             one = _Proposed(finding, shape(statements[0].node))
             proposed[one.index.table].append(one)

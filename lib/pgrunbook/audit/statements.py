@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ from pgrunbook.audit._counters import Window as Window
 from pgrunbook.audit._predicates import parse
 from pgrunbook.audit._scopes import Parsed
 from pgrunbook.db import Database
+from pgrunbook.evidence.redact import without_literals
 from pgrunbook.sqlfile import quoted
 
 _SHOWN = 2000
@@ -76,7 +78,7 @@ def read(
     catalog, unknown = _catalog(database, told.source.path, [p for p in parsed.values() if p])
     statements, predicates = _facts(counted, parsed, catalog, window)
     not_seen = [*_counters.hidden(told), *anew, *unread, *unknown]
-    if not statements:
+    if not statements and not told.hidden:
         why = "pg_stat_statements holds none for this database in this time"
         not_seen.append(NotSeen(WHAT, why, "let the application run, then look again"))
     return statements, predicates, window, not_seen
@@ -213,9 +215,8 @@ def _shown(one: Counted, parsed: Parsed | None) -> str:
     text = one.text
     if parsed and parsed.query is None and text.lstrip()[:2].lower() == "do":
         return _DO
-    if "'" in text or "$" not in text:
-        try:
+    if parsed is None or parsed.query is None or "'" in text or "$" not in text:
+        with suppress(postgast.PgQueryError):
             text = postgast.normalize(text)
-        except postgast.PgQueryError:
-            text = text.partition("'")[0]
+        text = without_literals(text)  # those of most utility statements are no constants to the parser
     return " ".join(text.split())[:_SHOWN]

@@ -92,4 +92,4 @@ create table if not exists {schema}.snapshot (
 );
 create index if not exists snapshot_of_run on {schema}.snapshot (runbook, run_id, taken_at, id);
 
-revoke all on all tables in schema {schema} from public;
+revoke all on {schema}.run, {schema}.step, {schema}.watched, {schema}.snapshot from public;

@@ -36,7 +36,10 @@ def verb(function: Callable[..., int | None]) -> Callable[..., None]:
                 screen.trouble(e.message, e.remedy)
             sys.exit(e.exit_status)
         except KeyboardInterrupt:
-            click.echo("interrupted; nothing was under way", err=True)
+            if as_json:
+                print_json({"verdict": Aborted.verdict, "error": "interrupted", "remedy": "run it again"})
+            else:
+                click.echo("interrupted", err=True)
             sys.exit(Aborted.exit_status)
         sys.exit(status or 0)
 

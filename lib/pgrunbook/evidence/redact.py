@@ -36,6 +36,7 @@ _PATTERNS = (
     re.compile(r"(?P<keep>\bKey \([^)]*\)=)\(.*\)"),
     re.compile(r"(?P<keep>\bFailing row contains )\(.*\)", re.S),
 )
+_QUOTED = re.compile(r'"[^"]*"')
 
 
 def scrub(text: str) -> str:
@@ -67,6 +68,15 @@ def without_literals(expression: str) -> str:
             out += [raw[done : t.start], b"?"]
             done = t.end
     return b"".join([*out, raw[done:]]).decode()
+
+
+def unquoted(message: str) -> str:
+    """A server's message without the values, and names, that it quotes.
+
+    >>> unquoted('invalid input syntax for type integer: "a@b.c"')
+    'invalid input syntax for type integer: "…"'
+    """
+    return _QUOTED.sub('"…"', message)
 
 
 def scrubbed(value: Any) -> Any:

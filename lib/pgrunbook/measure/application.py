@@ -17,26 +17,26 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Annotated, Any
 
 from pydantic import ConfigDict, Field, ValidationError
 
-from pgrunbook import errors
+from pgrunbook import errors, leash
 from pgrunbook.db import Database
 from pgrunbook.description import Frozen
-from pgrunbook.evidence.redact import scrub
+from pgrunbook.evidence.redact import scrub, unquoted
 from pgrunbook.sqlfile import quoted
 
 # what the server or the library tells, and no program may tell in their place
 MEASURED = ("statements.", "statements_per_hour.", "statements_per_request.", "server_ms.", "connections.", "requests.")
 HOURS = "hours"
 _SAMPLE_S = 0.02
-_GRACE_S = 5
 _LONGEST = 2**20
+_DOCUMENT = 'let it print one JSON document, {"metrics": {…}, "notes": {…}, "requests": […]}, and nothing else'
 _ACTIVITY = (
     "select count(*), count(*) filter (where state <> 'idle')"
     " from pg_catalog.pg_stat_activity where application_name = $1"
@@ -133,8 +133,13 @@ def run(
     environment = {**kept, **surroundings, "PGAPPNAME": name, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"}
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as said:
         started = time.monotonic()
-        process = subprocess.Popen([sys.executable, str(program), way], stdout=out, stderr=said, env=environment)
-        seen = _watched(process, watching, name, timeout_s, lambda text: tell(f"application, {way}: {text}"))
+        process = leash.start([sys.executable, str(program), way], environment, out, said)
+
+        def look(passed: float, connections: int) -> None:
+            _require_short(program, os.fstat(out.fileno()).st_size)  # seeking would move where it writes
+            tell(f"application, {way}: {passed:.0f} s, {connections} connections")
+
+        seen = _watched(process, watching, name, timeout_s, look)
         took = time.monotonic() - started
         if process.returncode:
             raise _failed(program, way, process.returncode, _end_of(said))
@@ -156,12 +161,16 @@ def _digest(program: Path) -> str:
 
 
 def _watched(
-    process: subprocess.Popen[bytes], watching: Database, name: str, timeout_s: float, tell: Callable[[str], None]
+    process: subprocess.Popen[bytes],
+    watching: Database,
+    name: str,
+    timeout_s: float,
+    look: Callable[[float, int], None],
 ) -> list[tuple[int, int]]:
     """Wait for the program's end; the samples of its connections, all of them and the busy ones."""
     seen: list[tuple[int, int]] = []
     started = time.monotonic()
-    with _ended(process):
+    with process:
         while process.poll() is None:
             passed = time.monotonic() - started
             if passed > timeout_s:
@@ -171,26 +180,11 @@ def _watched(
                 )
             ((all_of_them, busy),) = watching.rows(_ACTIVITY, [name])
             seen.append((all_of_them, busy))
-            tell(f"{passed:.0f} s, {all_of_them} connections")
+            look(passed, all_of_them)
             with suppress(subprocess.TimeoutExpired):
                 # uneven, so that it does not keep step with a rhythm of the program's own
                 process.wait(random.uniform(0.5, 1.5) * _SAMPLE_S)  # noqa: S311
     return [s for s in seen if s[0]]
-
-
-@contextmanager
-def _ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """End the program where what is done inside fails, or is interrupted; it may tidy up."""
-    try:
-        yield
-    except BaseException:
-        process.terminate()
-        try:
-            process.wait(_GRACE_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        raise
 
 
 def _end_of(said: IO[bytes]) -> str:
@@ -202,25 +196,29 @@ def _end_of(said: IO[bytes]) -> str:
 def _failed(program: Path, way: str, status: int, said: str) -> errors.CheckFailed:
     last = next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "it said nothing")
     return errors.CheckFailed(
-        f"{program.name} {way} ended with status {status}: {scrub(last)[:300]}",
+        f"{program.name} {way} ended with status {status}: {unquoted(scrub(last))[:300]}",
         remedy=f"run it by itself: python {program.name} {way}, with PGHOST, PGDATABASE… set",
     )
+
+
+def _require_short(program: Path, length: int) -> None:
+    """Raise `CheckFailed` for one that prints without end, before it fills the disk."""
+    if length > _LONGEST:
+        raise errors.CheckFailed(f"{program.name} printed more than {_LONGEST} bytes", remedy=_DOCUMENT)
 
 
 def _printed(program: Path, out: IO[bytes]) -> Printed:
     """The program's document. Raises `CheckFailed` where it is none, or tells what is the server's to tell."""
     out.seek(0)
     text = out.read(_LONGEST + 1)
-    remedy = 'let it print one JSON document, {"metrics": {…}, "notes": {…}, "requests": […]}, and nothing else'
-    if len(text) > _LONGEST:
-        raise errors.CheckFailed(f"{program.name} printed more than {_LONGEST} bytes", remedy=remedy)
+    _require_short(program, len(text))
     try:
         printed = Printed.model_validate_json(text)
     except ValidationError as e:
         first = e.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
         reason = f"{where}: {first['msg']}".removeprefix(": ")
-        raise errors.CheckFailed(f"{program.name} printed something else: {reason[:300]}", remedy=remedy) from None
+        raise errors.CheckFailed(f"{program.name} printed something else: {reason[:300]}", remedy=_DOCUMENT) from None
     for metric in printed.metrics:
         if metric.startswith(MEASURED):
             raise errors.CheckFailed(

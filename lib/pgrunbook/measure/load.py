@@ -9,7 +9,6 @@ A load that is stopped is stopped by ending its clients on the server: killed, p
 from __future__ import annotations
 
 import os
-import re
 import secrets
 import shutil
 import subprocess
@@ -23,9 +22,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from pgrunbook import errors, sandbox
+from pgrunbook import errors, leash, sandbox
 from pgrunbook.db import Database
-from pgrunbook.evidence.redact import scrub
+from pgrunbook.evidence.redact import scrub, unquoted
 from pgrunbook.measure import asking
 from pgrunbook.measure.workload import BindSet
 from pgrunbook.runbook import Query
@@ -37,7 +36,6 @@ _SAMPLE_S = 0.1
 _GRACE_S = 60
 _ENDLESS_S = 86_400
 _BROKEN = ("aborted in", "fatal:", "connection to server")
-_QUOTED = re.compile(r'"[^"]*"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +154,8 @@ def run(
     watch = _Watch(watching, name, stop, lambda text: tell(f"load {when}: {text}"))
     with (logs / f"said-{when}").open("w+", errors="replace") as said:
         started = time.monotonic()
-        process = subprocess.Popen(
-            command, stdout=said, stderr=said, env=kept | dict(surroundings) | {"PGAPPNAME": name}
-        )
-        took = watch.follow(process, started, seconds, Path(said.name))
+        with leash.start(command, kept | dict(surroundings) | {"PGAPPNAME": name}, said, said) as process:
+            took = watch.follow(process, started, seconds, Path(said.name))
         said.seek(0)
         words = said.read(watch.said_before_stop)
     ended = [line for path in logs.glob(f"log-{when}.*") for line in path.read_text().splitlines()]
@@ -183,23 +179,18 @@ class _Watch:
     def follow(self, process: subprocess.Popen[bytes], started: float, seconds: float, said: Path) -> float:
         """Wait for the end; returns the seconds of load."""
         loaded = 0.0
-        try:
-            while process.poll() is None:
-                passed = time.monotonic() - started
-                self._count(passed)
-                if self._stop and self._stop.is_set() and not loaded:
-                    loaded, self.said_before_stop = passed, said.stat().st_size
-                if loaded:
-                    end = "select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity"
-                    self._db.rows(f"{end} where application_name = $1", [self._name])
-                if seconds and passed > seconds + _GRACE_S:
-                    process.terminate()
-                with suppress(subprocess.TimeoutExpired):
-                    process.wait(_SAMPLE_S)
-        except BaseException:
-            process.kill()
-            process.wait()
-            raise
+        while process.poll() is None:
+            passed = time.monotonic() - started
+            self._count(passed)
+            if self._stop and self._stop.is_set() and not loaded:
+                loaded, self.said_before_stop = passed, said.stat().st_size
+            if loaded:
+                end = "select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity"
+                self._db.rows(f"{end} where application_name = $1", [self._name])
+            if seconds and passed > seconds + _GRACE_S:
+                process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_SAMPLE_S)
         return loaded or time.monotonic() - started
 
     def _count(self, passed: float) -> None:
@@ -247,7 +238,7 @@ def _result(
 
 def _shown(line: str) -> str:
     """What pgbench said, without the values that a server's message quotes."""
-    return _QUOTED.sub('"…"', scrub(line.strip()))[:300]
+    return unquoted(scrub(line.strip()))[:300]
 
 
 def _of_query(name: str, times: list[float]) -> QueryLoad:

@@ -53,14 +53,14 @@ def or_word(session: Session, way: Way) -> list[ApplicationRow] | str:
         return "this runbook has no model of its application: [application] in runbook.toml"
     if not _measuring.may_write(session):
         return "not run: this target is not the sandbox; production = True allows it"
-    options = [
-        f"-c search_path={','.join(quoted(s) for s in session.runbook.about.search_path)}",
-        f"-c statement_timeout={int(session.runbook.about.limits.query_timeout_s * 1000)}",
-    ]
-    surroundings = db.environment(session.target, session.runbook.name) | {"PGOPTIONS": " ".join(options)}
+    options = db.options(
+        search_path=",".join(quoted(s) for s in session.runbook.about.search_path),
+        statement_timeout=f"{int(session.runbook.about.limits.query_timeout_s * 1000)}",
+    )
     program = session.runbook.folder / about.program
     argument = about.ways[WAYS.index(way)]
     with session.connect("application watch") as watching:
+        surroundings = db.environment(watching) | {"PGOPTIONS": options}
         result = application.run(
             program, argument, surroundings, watching, timeout_s=about.timeout_s, tell=session.tell
         )

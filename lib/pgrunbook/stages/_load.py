@@ -107,15 +107,14 @@ def _prepared(session: Session, when: str):  # type: ignore[no-untyped-def]
     if not queries:
         raise errors.WrongUsage("the runbook has no workload to put on", remedy="write workload/*.sql")
     binds = [(q, _measuring.kept_binds(session, q)) for q in queries]
-    options = [
-        f"-c search_path={','.join(quoted(s) for s in session.runbook.about.search_path)}",
-        "-c default_transaction_read_only=on",
-        f"-c statement_timeout={int(session.runbook.about.limits.query_timeout_s * 1000)}",
-        *(["-c row_security=on"] if any(q.role for q in queries) else []),
-    ]
-    surroundings = db.environment(session.target, session.runbook.name) | {"PGOPTIONS": " ".join(options)}
+    options = db.options(
+        search_path=",".join(quoted(s) for s in session.runbook.about.search_path),
+        default_transaction_read_only="on",
+        statement_timeout=f"{int(session.runbook.about.limits.query_timeout_s * 1000)}",
+        **({"row_security": "on"} if any(q.role for q in queries) else {}),
+    )
     with load.scripts(session.private, binds) as made, session.connect("load watch") as watching:
-        yield made, surroundings, watching
+        yield made, db.environment(watching) | {"PGOPTIONS": options}, watching
 
 
 def _keep(session: Session, result: LoadResult) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import postgast
@@ -62,7 +63,7 @@ def require(session: Session) -> None:
 
 def ask(session: Session, facts: Facts, findings: Sequence[Finding]) -> tuple[list[WhatIf] | str, list[Ranked] | str]:
     """The planner's answers, and the orders of columns as they were measured; in words why there are none."""
-    proposals = list(_proposals(session.database, findings))[:_MOST]
+    proposals = list(islice(_proposals(session.database, findings), _MOST))
     if not proposals:
         return _NOTHING, _NOTHING
     where = session.parameters.what_if  # type: ignore[attr-defined]
@@ -265,6 +266,16 @@ def _elsewhere(session: Session, where: str) -> Iterator[Database]:
             raise errors.WrongUsage(
                 f"what_if: {where} leads to the database that is audited, where nothing may be built",
                 remedy='name a copy of it, or "clone" for the sandbox',
+            )
+        # the primary of an audited standby, or production by a name nobody knew: a copy has nobody at work on it
+        others = copy.value(
+            "select count(*) from pg_catalog.pg_stat_activity where datname = pg_catalog.current_database()"
+            " and backend_type = 'client backend' and pid <> pg_catalog.pg_backend_pid()"
+        )
+        if others:
+            raise errors.WrongUsage(
+                f"what_if: {others} others are connected to {where}: a build would hold up their writes",
+                remedy="name a copy that nobody uses, or close those sessions",
             )
         if copy.value("select pg_catalog.pg_is_in_recovery()"):
             raise errors.WrongUsage(

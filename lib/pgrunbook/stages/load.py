@@ -28,6 +28,7 @@ def binds(session: Session) -> str:
     if (session.private / _measuring.BINDS).exists():
         return "the baseline's"
     _measuring.sample_binds(session)
+    session.on_close((session.private / _measuring.BINDS).unlink)  # nobody needs them any more
     return "sampled now"
 
 

@@ -262,6 +262,8 @@ def findings(session: Session, found: Watched) -> list[shown.FindingRow] | str:
         "index": sum(i.expected for i in found.indexes), "unused": sum(i.reads is not None for i in found.indexes),
         "cache": 1, "errors": 1,
     }  # fmt: skip
+    if found.course.snapshots < 2:  # nothing to hold it against but what verify saw
+        numbers |= {"growth": 0} if found.after else {"growth": 0, "plan": 0}
     judged = {"cache": _judged(found, "cache"), "errors": _judged(found, "errors")}
     for kind, (subject, good) in _KINDS.items():
         if kind in amiss:
