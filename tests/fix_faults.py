@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import pathlib
 import secrets
 import signal
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
-from multiprocessing.context import ForkProcess
 
 import psycopg
 import pytest
 
 from fix_databases import Place
-from fix_forks import fork
 from fix_project import Project
-from pgrunbook import errors, stages
 from pgrunbook.evidence import journal
 
 GATE = 4711
+RUNNER = """
+import sys
+from pgrunbook import errors, stages
+name, runbook, target, run_id = sys.argv[1:]
+stage = stages.STAGES[name]
+try:
+    stage.run(stages.open_stage(name, stage.parameters(runbook=runbook, target=target, run_id=run_id)))
+except errors.PgRunbookError as error:
+    print(type(error).__name__, error)
+    sys.exit(error.exit_status)
+"""
 GATED = """
 create function gated(value int) returns int immutable language plpgsql as $$
 begin
@@ -36,7 +43,7 @@ TABLE = (
     "create table t (id int primary key, a int, b text)",
     "insert into t select i, i % 50, 'b' || i from generate_series(1, 2000) i",
     "create table other as select 1 as x",
-    "analyze t, other",  # by name: without one it reads the whole catalog
+    "analyze",
 )
 
 
@@ -165,32 +172,20 @@ def gate(database: Place) -> Iterator[Gate]:
 class Runner:
     """A stage in a process of its own."""
 
-    process: ForkProcess
+    process: subprocess.Popen
     output: pathlib.Path
 
     def kill(self) -> None:
         """As the out-of-memory killer does."""
         self.process.kill()
-        self.process.join(10)
+        self.process.wait(10)
 
     def interrupt(self) -> None:
-        os.kill(self.process.pid, signal.SIGINT)
+        self.process.send_signal(signal.SIGINT)
 
     def ended(self, seconds: float = 20) -> tuple[int, str]:
         """Exit status and output."""
-        self.process.join(seconds)
-        assert self.process.exitcode is not None, "the runner does not end"
-        return self.process.exitcode, self.output.read_text()
-
-
-def carry_out(name: str, runbook: str, target: str, run_id: str) -> None:
-    """A stage as a script: what it raises is printed, and told by the exit status."""
-    stage = stages.STAGES[name]
-    try:
-        stage.run(stages.open_stage(name, stage.parameters(runbook=runbook, target=target, run_id=run_id)))
-    except errors.PgRunbookError as error:
-        print(type(error).__name__, error)
-        sys.exit(error.exit_status)
+        return self.process.wait(seconds), self.output.read_text()
 
 
 @pytest.fixture
@@ -200,8 +195,11 @@ def launch(project: Project) -> Iterator[Callable[..., Runner]]:
 
     def start(stage: str, runbook: str, target: str, run_id: str) -> Runner:
         output = project.root / f"runner-{len(started)}.txt"
-        output.touch()
-        started.append(Runner(fork(partial(carry_out, stage, runbook, target, run_id), output), output))
+        with output.open("w") as file:
+            process = subprocess.Popen(
+                [sys.executable, "-c", RUNNER, stage, runbook, target, run_id], stdout=file, stderr=subprocess.STDOUT
+            )
+        started.append(Runner(process, output))
         return started[-1]
 
     yield start

@@ -74,33 +74,8 @@ class Stand:
         assert self.data == other.data, f"{what}: rows differ"
 
 
-class Eye:
-    """A session that looks at a database again and again; it plans but once, which takes longer than the looking."""
-
-    def __init__(self, place: Place) -> None:
-        self._session = place.session(application_name="eye", options="-c search_path=pg_catalog -c jit=off")
-        given = {"ledger": LEDGER, "excluded": [], "detail": True}
-        schema = psycopg.ClientCursor(self._session).mogrify(db.catalog_sql("fingerprint"), given)
-        self._session.execute(f"prepare schema as {schema}")
-        self._session.execute(f"prepare tables as {TABLES}")
-
-    def look(self) -> Stand:
-        """The database's schema and rows."""
-        schema = {f"{kind} {ident}": hashed for kind, ident, _, hashed in self._session.execute("execute schema")}
-        data = {
-            name: self._session.execute(
-                f"select count(*), md5(string_agg(t::text, '|' order by t::text collate \"C\")) from {name} t"
-            ).fetchone()
-            for (name,) in self._session.execute("execute tables").fetchall()
-        }
-        return Stand(schema, data)
-
-    def close(self) -> None:
-        self._session.close()
-
-
 class Rig:
-    """One case on one database, without notebooks: forward and back as the stages do it. To be closed."""
+    """One case on one database, without notebooks: forward and back as the stages do it."""
 
     def __init__(self, root: pathlib.Path, place: Place, case: Case, administrator: Place | None = None) -> None:
         self.place = place
@@ -117,8 +92,6 @@ class Rig:
         (administrator or place).run("select 1", *(_role(name) for name in case.roles))
         place.run("select 1", *case.setup)
         self.runbook = runbook.load(root, NAME)
-        self._eye = Eye(place)
-        self._kept: dict[tuple[int, str], Database] = {}
 
     def connect(self, purpose: str, settings: Any = None) -> Database:
         return db.connect(
@@ -128,17 +101,9 @@ class Rig:
             settings=settings,
         )
 
-    def kept(self, purpose: str) -> Database:
-        """A session that stays open; a process that is forked off has its own."""
-        key = (os.getpid(), purpose)
-        if key not in self._kept:
-            self._kept[key] = self.connect(purpose)
-        return self._kept[key]
-
     def forward(self, run_id: str, recorder: Recorder | None = None, limits: Limits = CALM) -> list[Done]:
         """Carry the case out, or take the run up."""
-        main = self.kept("main")
-        with self.connect("lock") as lock:
+        with self.connect("lock") as lock, self.connect("main") as main:
             hold_lock(lock, NAME)
             made = plan.make(self.runbook, main)
             ledger = Ledger(main, LEDGER)
@@ -166,26 +131,26 @@ class Rig:
 
     def verify(self) -> None:
         """Every change says that it is done."""
-        main = self.kept("main")
-        found = [c for step in plan.make(self.runbook, main).steps for c in step.change.verify(main)]
+        with self.connect("main") as main:
+            made = plan.make(self.runbook, main)
+            found = [c for step in made.steps for c in step.change.verify(main)]
         assert found
         wrong = [c for c in found if c.gates and c.verdict != "passed"]
         assert not wrong, wrong
 
     def stand(self) -> Stand:
         """How the database looks now."""
-        return self._eye.look()
-
-    def reconnect(self) -> None:
-        """After the server was stopped."""
-        self.close()
-        self._eye = Eye(self.place)
-
-    def close(self) -> None:
-        self._eye.close()
-        for session in self._kept.values():
-            session.close()
-        self._kept.clear()
+        with self.connect("main") as main:
+            schema = fingerprint.objects(main, LEDGER)
+        with self.place.session() as session:
+            tables = [name for (name,) in session.execute(TABLES)]
+            data = {
+                name: session.execute(
+                    f"select count(*), md5(string_agg(t::text, '|' order by t::text collate \"C\")) from {name} t"
+                ).fetchone()
+                for name in tables
+            }
+        return Stand(schema, data)
 
     # -- faults ---------------------------------------------------------------------------------------------
 
@@ -198,8 +163,12 @@ class Rig:
 
     def busy(self, _: dict[str, Any]) -> None:
         """A second run of the same runbook is turned away."""
-        with pytest.raises(errors.Busy):
-            hold_lock(self.kept("second"), NAME, wait_s=0)
+        with self.connect("second") as second:
+            try:
+                hold_lock(second, NAME, wait_s=0)
+            except errors.Busy:
+                return
+        raise AssertionError("a second run got the lock")
 
     @contextlib.contextmanager
     def blocked(self, *, cancel: bool = False) -> Iterator[Callable[[dict[str, Any]], None]]:
@@ -319,7 +288,8 @@ def round_trip(course: Course) -> None:
 
 
 def _steps(rig: Rig) -> tuple[plan.Step, ...]:
-    return plan.make(rig.runbook, rig.kept("main")).steps
+    with rig.connect("main") as main:
+        return plan.make(rig.runbook, main).steps
 
 
 def after_a_fault(course: Course, run_id: str, what: str, *, resume: bool) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Callable, Iterator
-from contextlib import closing
 
 import pytest
 
@@ -72,8 +71,8 @@ def server(server_of: Callable[[int], Server], version: int) -> Server:
 @pytest.fixture(scope="module")
 def course(tmp_path_factory: pytest.TempPathFactory, server: Server, case: Case) -> Iterator[Course]:
     """The case carried out and taken back once, without a fault, on a database that its tests share."""
-    with made(server.dsn) as place, closing(Rig(tmp_path_factory.mktemp("case"), place, case)) as rig:
-        yield measured(rig)
+    with made(server.dsn) as place:
+        yield measured(Rig(tmp_path_factory.mktemp("case"), place, case))
 
 
 @pytest.fixture
@@ -104,12 +103,8 @@ def test_round_trip_as_the_owner_of_one_schema__needs_no_superuser(
     tmp_path: pathlib.Path, server: Server, case: Case
 ) -> None:
     """As managed clouds give it: no superuser, no CREATE on the database, the ledger made by an administrator."""
-    with (
-        made(server.dsn) as place,
-        as_managed_clouds_give_it(place) as owned,
-        closing(Rig(tmp_path, owned, case, administrator=place)) as rig,
-    ):
-        measured(rig)
+    with made(server.dsn) as place, as_managed_clouds_give_it(place) as owned:
+        measured(Rig(tmp_path, owned, case, administrator=place))
 
 
 @faulty_case
@@ -164,14 +159,13 @@ def test_server_stopped_at_each_statement__is_taken_up_or_undone(
 ) -> None:
     """Immediately, as a power cut does; what was committed is there after the restart, the rest is not."""
     crashed = mortal if version == SANDBOX else server  # the others are throw-away servers anyway
-    with made(crashed.dsn) as place, closing(Rig(tmp_path, place, case)) as rig:
-        course = measured(rig)
+    with made(crashed.dsn) as place:
+        course = measured(Rig(tmp_path, place, case))
         for at in range(1, course.there + 1):
             run_id = new_run()
             with pytest.raises(errors.LostConnection):
-                rig.forward(run_id, Recorder(at, lambda _: crashed.crash()))
+                course.rig.forward(run_id, Recorder(at, lambda _: crashed.crash()))
             crashed.start()
-            rig.reconnect()
             after_a_fault(course, run_id, f"stopped at statement {at}", resume=at % 2 == 1)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pathlib
 import random
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass, field
 
 import pytest
@@ -252,12 +251,7 @@ def test_random_migration__is_undone_wherever_it_stops(tmp_path: pathlib.Path, d
     """Out and back; then stopped at a random statement and undone, or taken up and undone."""
     case = migration(seed)
     print(";\n".join(case.setup), "\n--\n", case.migrate)  # pytest shows it where the test failed
-    with closing(Rig(tmp_path, database, case)) as rig:
-        there_and_back(rig, random.Random(seed))  # noqa: S311
-
-
-def there_and_back(rig: Rig, choose: random.Random) -> None:
-    """Without a fault, then with two; a migration that is refused leaves nothing."""
+    rig = Rig(tmp_path, database, case)
     before, run_id, recorder = rig.stand(), new_run(), Recorder()
     try:
         rig.forward(run_id, recorder)
@@ -274,6 +268,7 @@ def there_and_back(rig: Rig, choose: random.Random) -> None:
     rig.back(run_id)
     rig.stand().assert_is(before, "undone")
     course = Course(rig, before, done, len(recorder.statements), 0)
+    choose = random.Random(seed)  # noqa: S311
     for resume in (True, False) if course.there else ():  # what it makes it may drop again
         run_id, at = new_run(), choose.randint(1, course.there)
         rig.killed(lambda r, run_id=run_id, at=at: rig.forward(run_id, r), at, choose.choice((0, 0.002)))
