@@ -4,31 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pgrunbook import changes, fingerprint, sqlfile
+from pgrunbook import changes, fingerprint, plan, sqlfile
 from pgrunbook.changes import Change, ObjectOptions, Phase, State, Statement
 from pgrunbook.db import Database
 
 
 def typed(text: str, **options: object) -> list[Change]:
     """The changes of a text; `options` are those of every object."""
-    found = [c for statement in sqlfile.split(text) for c in changes.typed(statement, {}, {})]
+    statements = sqlfile.split(text)
+    found = changes.of_migration(statements, {}, {})
     own = ObjectOptions.model_validate(options)
-    return [c for s in sqlfile.split(text) for c in changes.typed(s, {f.label: own for f in found}, {})]
+    return changes.of_migration(statements, {f.label: own for f in found}, {})
 
 
 def planned(on: Database, text: str, **options: object) -> list[Change]:
     """The changes of a text as a plan has them."""
-    names, found = changes.Names(on), []
-    for change in typed(text, **options):
-        found.append(change.resolve(names))
-        names.add(found[-1].makes)
-        names.functions += [found[-1].object] if found[-1].kind == "create_function" else []
-    return [c.followed_by(found[n:]) for n, c in enumerate(found, 1)]
+    return plan.resolved(typed(text, **options), changes.Names(on))
 
 
 def state(on: Database, text: str) -> str:
     """The state of a text's last change."""
-    return planned(on, text)[-1].state(on).state.value
+    return planned(on, text)[-1].standing(on).state.value
 
 
 def statements(phases: Sequence[Phase]) -> list[Statement]:
@@ -47,7 +43,7 @@ def forth_and_back(on: Database, text: str) -> list[str]:
     before = fingerprint.objects(on, "pgrunbook")
     done, back = [], []
     for change in planned(on, text):
-        seen = change.state(on)
+        seen = change.standing(on)
         assert seen.state is State.ABSENT, seen
         done.append((change, change.capture(on)))
         assert change.undo({}) is not None

@@ -173,6 +173,7 @@ class Rig:
     @contextlib.contextmanager
     def blocked(self, *, cancel: bool = False) -> Iterator[Callable[[dict[str, Any]], None]]:
         """A fault: a session that holds a lock in the statement's way, where one can; with `cancel` the wait is ended."""
+        over, cancelling = threading.Event(), list[threading.Thread]()
         with self.place.session(application_name="in the way") as session:
 
             def block(data: dict[str, Any]) -> None:
@@ -186,12 +187,18 @@ class Rig:
                     session.execute("rollback")
                     return
                 if cancel:
-                    threading.Thread(target=self._cancel, daemon=True).start()
+                    cancelling.append(threading.Thread(target=self._cancel, args=[over], daemon=True))
+                    cancelling[-1].start()
 
-            yield block
+            try:
+                yield block
+            finally:  # a late cancel would hit a statement of whatever comes next
+                over.set()
+                for thread in cancelling:
+                    thread.join()
             session.execute("rollback")
 
-    def _cancel(self) -> None:
+    def _cancel(self, over: threading.Event) -> None:
         """Cancel the run's statement as soon as it waits."""
         waiting = (
             "select count(pg_cancel_backend(pid)) from pg_stat_activity where datname = current_database()"
@@ -199,7 +206,7 @@ class Rig:
         )
         with contextlib.suppress(psycopg.Error), self.place.session() as session:
             for _ in range(100):
-                if session.execute(waiting).fetchone() != (0,):
+                if over.is_set() or session.execute(waiting).fetchone() != (0,):
                     return
                 time.sleep(0.01)
 

@@ -242,7 +242,7 @@ def test_migrate_that_does_not_parse__does_not_hide_rollback(project: Project) -
 @pytest.mark.parametrize(
     "statement",
     [
-        "begin", "commit", "set search_path = x", "copy t from '/x'", "vacuum t", "alter system set a = 1",
+        "set search_path = x", "copy t from '/x'", "vacuum t", "alter system set a = 1",
         "create database x", "drop index concurrently i", "alter table t detach partition p concurrently",
     ],
 )  # fmt: skip
@@ -253,6 +253,29 @@ def test_what_can_not_be_replayed__is_refused_on_both_ways(project: Project, sta
     assert only(project).startswith("migrate.sql:1: this ")
     project.runbook("wrong", "update t set a = 1;", files={"rollback.sql": f"-- undoes: statement_1\n\n{statement};"})
     assert re.match(r"rollback.sql:3: (is decided by the plan|can't run inside)", only(project))
+
+
+@pytest.mark.parametrize(
+    ("migrate", "mistake"),
+    [
+        ("begin;\ncreate index i on t (a);", "1: begins a transaction that no COMMIT ends"),
+        ("create index i on t (a);\ncommit;", "2: commits, and no BEGIN stands before it"),
+        ("begin;\nbegin;\ncreate index i on t (a);\ncommit;", "2: begins a transaction inside that of line 1"),
+        ("create index i on t (a);\nrollback;", "2: of the statements about transactions only BEGIN and COMMIT"),
+        ("create index i on t (a);\nsavepoint s;", "2: of the statements about transactions only BEGIN and COMMIT"),
+    ],
+)
+def test_transactions_that_can_not_be_followed__are_refused(project: Project, migrate: str, mistake: str) -> None:
+    """BEGIN … COMMIT keeps statements together; half of one says nothing."""
+    project.runbook("wrong", migrate)
+    assert only(project).startswith(f"migrate.sql:{mistake}")
+
+
+@pytest.mark.parametrize("statement", ["begin", "commit"])
+def test_transactions_in_rollback_sql__are_refused(project: Project, statement: str) -> None:
+    """What undoes one statement is one transaction anyway."""
+    project.runbook("wrong", "update t set a = 1;", files={"rollback.sql": f"-- undoes: statement_1\n{statement};"})
+    assert only(project).startswith("rollback.sql:2: is decided by the plan")
 
 
 def test_rollback_sql__answers_for_statements_by_number(project: Project) -> None:

@@ -125,11 +125,12 @@ class Executor:
             else:
                 todo.append((step, found))
         for step, seen in todo:
-            row = self._row(step, "started", owned=not step.change.is_check, captured=step.change.capture(self._work))
+            captured = {} if step.change.not_yet(self._work) else step.change.capture(self._work)
+            row = self._row(step, "started", owned=not step.change.is_check, captured=captured)
             self.ledger.start(self.run_id, row, anew=_all_or_nothing(step.change))
             self._observer.event("change_started", position=step.position, object=step.object, state=seen.state.value)
-        if todo:
-            self._run(todo)
+        for unit in _units(todo):
+            self._run(unit)
         for step, seen in todo:
             outcome = "rebuilt" if seen.state is State.INVALID and step.change.is_index else "done"
             seconds = (time.monotonic() - started) / len(todo)
@@ -141,10 +142,10 @@ class Executor:
         change = step.change
         if change.is_check:
             return NOTHING_THERE
-        seen = change.state(self._work)
+        seen = change.standing(self._work)
         if seen.state is State.BUILDING:
             self._others.wait_for_rival(step, self._subject(step.position, step.object), seen)
-            seen = change.state(self._work)
+            seen = change.standing(self._work)
         if seen.state is State.DIFFERENT:
             raise errors.PreflightFailed(
                 f"{step.object} is there with another definition; {seen.detail}",
@@ -449,6 +450,14 @@ def _undoing(todo: Sequence[tuple[StepRow, Change]]) -> list[Phase]:
     if len(todo) > 1 and phases:
         return [Transaction(tuple(statement for p in phases for statement in p.statements))]
     return phases
+
+
+def _units(todo: Sequence[tuple[Step, Observation]]) -> list[Sequence[tuple[Step, Observation]]]:
+    """What is run in one go: all of it, unless one has to go on from where more than a transaction is needed."""
+    phases = [p for step, seen in todo for p in step.change.apply(seen)]
+    if all(isinstance(p, Transaction) for p in phases):
+        return [todo] if todo else []
+    return [[one] for one in todo]
 
 
 def _all_or_nothing(change: Change) -> bool:

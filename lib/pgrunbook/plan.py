@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -23,6 +23,7 @@ from pgrunbook.changes import (
     Observation,
     Phase,
     RawSql,
+    Rows,
     State,
     Transaction,
     Walk,
@@ -35,6 +36,10 @@ from pgrunbook.runbook import Runbook
 from pgrunbook.sqlfile import quoted
 
 OLDEST_VERSION = 130000
+_APART = (
+    "its BEGIN … COMMIT is taken apart, since not all in it can be one transaction: what is built concurrently, or "
+    "validated while rows are written, needs commits of its own"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +137,14 @@ class Plan:
         """A note that names the steps which are committed together with this one."""
         group = next(g for g in self.groups() if any(s is step for s in g))
         beside = ", ".join(str(s.position) for s in group if s is not step)
-        return [f"committed together with {beside}, in one transaction"] if beside else []
+        if beside:
+            return [f"committed together with {beside}, in one transaction"]
+        taken_apart = step.change.written.block and not step.change.block
+        return [_APART] if taken_apart else []
 
     def groups(self) -> Iterator[tuple[Step, ...]]:
         """The steps in order, those that are committed together in one tuple."""
-        for _, steps in groupby(self.steps, key=lambda s: s.change.together or str(s.position)):
+        for _, steps in groupby(self.steps, key=lambda s: s.change.unit or str(s.position)):
             yield tuple(steps)
 
     def as_json(self, notes: Mapping[int, Sequence[str]] | None = None) -> dict[str, Any]:
@@ -172,37 +180,90 @@ def make(runbook: Runbook, db: Database) -> Plan:
     """
     identity = identify(db)
     names = Names(db)
-    resolved = []
-    for change in runbook.changes:
-        found = change.resolve(names)
-        names.add(found.makes)
-        if found.kind == "create_function":
-            names.functions.append(found.object)
-        resolved.append(found)
-    _refuse_twice(resolved)
-    _refuse_gap(resolved)
-    resolved = gathered([c.followed_by(resolved[n:]) for n, c in enumerate(resolved, 1)])
+    found = resolved(runbook.changes, names)
+    _refuse_twice(found)
+    _refuse_gap(found)
+    found = gathered(_kept_blocks(found))
     settings = build_settings(runbook.about.build, is_sandbox=db.target.is_sandbox)
     ledger = Ledger(db, runbook.about.ledger.name)
-    steps = []
-    for position, change in enumerate(resolved, 1):
-        seen = change.state(db)
+    steps: list[Step] = []
+    for position, change in enumerate(found, 1):
+        waits = change.not_yet(db)
+        seen = change.standing(db)
         done = seen.state is State.PRESENT
         if change.recorded and not done and (run := ledger.run_that_applied(runbook.name, change.resolved_sql())):
             seen, done = Observation(State.PRESENT, f"done by run {run}, says the ledger"), True
+        if isinstance(change, Rows) and not done:
+            _require_new(change, steps, ledger, runbook.name)
         steps.append(
             Step(
                 position=position,
                 change=change,
                 seen=seen,
                 safe=tuple(change.apply(seen)),
-                undo=tuple(change.undo({} if done else change.capture(db))),
-                estimate=Estimate() if done else change.estimate(db),
+                undo=tuple(change.undo({} if done or waits else change.capture(db))),
+                estimate=Estimate() if done or waits else change.estimate(db),
             )
         )
     about = runbook.about
-    digest = _digest(resolved, settings, (*about.search_path, about.ledger.name), identity)
+    digest = _digest(found, settings, (*about.search_path, about.ledger.name), identity)
     return Plan(runbook.name, db.target.name, identity, about.search_path, settings, tuple(steps), digest)
+
+
+def _require_new(rows: Rows, before: Sequence[Step], ledger: Ledger, runbook: str) -> None:
+    """Refuse rows for a table that was there before: its undo would not take them out again."""
+    for step in before:
+        made = step.change.makes
+        if made is None or str(made) != rows.relation or step.to_do:
+            continue
+        if not ledger.run_that_applied(runbook, step.change.resolved_sql()):
+            raise errors.PreflightFailed(
+                f"line {rows.written.line} of migrate.sql writes rows into {rows.relation}, which was there before: "
+                "a rollback leaves the table, and would leave the rows",
+                remedy=f"answer for the statement in rollback.sql, below `-- undoes: {rows.label}`",
+            )
+
+
+def resolved(changes: Sequence[Change], names: Names) -> list[Change]:
+    """The changes with their names as they will be when it is their turn, each knowing what comes after it.
+
+    Raises `PreflightFailed` for a name that means nothing then.
+    """
+    for change in reversed(changes):
+        change.foretell(names)
+    made: list[Change] = []
+    for change in changes:
+        found = change.resolve(names)
+        known = bool(found.relation)
+        found = replace(
+            found,
+            fresh=known and names.makes(found.relation),
+            awaited=known and names.awaited(found.relation),
+            block=change.written.block,
+        )
+        found.follow(names)
+        made.append(found)
+    return [c.followed_by(made[n:]) for n, c in enumerate(made, 1)]
+
+
+def _kept_blocks(changes: Sequence[Change]) -> list[Change]:
+    """The changes, each in its BEGIN … COMMIT only if all of that can be one transaction.
+
+    It can't where a change is built concurrently, looks at its rows in a transaction of its own, or is committed
+    together with one outside.
+    """
+    apart: set[int] = set()
+    homes: dict[str, set[int]] = {}
+    for change in changes:
+        phases = change.apply(NOTHING_THERE)
+        if change.is_check or len(phases) != 1 or not isinstance(phases[0], Transaction):
+            apart.add(change.block)
+        if change.together:
+            homes.setdefault(change.together, set()).add(change.block)
+    for blocks in homes.values():
+        if len(blocks) > 1:
+            apart |= blocks
+    return [replace(c, block=0) if c.block in apart else c for c in changes]
 
 
 def gathered(changes: Sequence[Change]) -> list[Change]:
@@ -212,10 +273,17 @@ def gathered(changes: Sequence[Change]) -> list[Change]:
     a new object where that is made. Nothing is moved past a statement that looks, or whose effect is not known.
     """
     order: list[Change] = []
-    for fenced, several in groupby(changes, key=lambda c: c.is_check or isinstance(c, RawSql)):
+    for fence, several in groupby(changes, key=_fence):
         run = list(several)
-        order += run if fenced else _side_by_side(run)
+        order += run if fence else _side_by_side(run)
     return order
+
+
+def _fence(change: Change) -> str:
+    """What nothing is moved past; empty for a change that may be moved."""
+    if change.block:
+        return f"block {change.block}"
+    return "fence" if change.is_check or isinstance(change, RawSql) else ""
 
 
 def _side_by_side(changes: list[Change]) -> list[Change]:

@@ -98,8 +98,10 @@ def require_privileges(plan: Plan, db: Database, ledger: Ledger) -> None:
     for found in db.fetch("privileges", _Privilege, relations=relations):
         if not found.owns:
             lacking.append((f"does not own {found.relation}", f"grant {quoted(found.owner)} to {quoted(db.user)}"))
+    # a schema that the migration makes is its role's own
+    may_not = "select not has_schema_privilege(oid, 'create') from pg_catalog.pg_namespace where nspname = $1"
     for schema in schemas:
-        if not db.value("select pg_catalog.has_schema_privilege($1, 'create')", [schema]):
+        if db.value(may_not, [schema]):
             remedy = f"grant create on schema {quoted(schema)} to {quoted(db.user)}"
             lacking.append((f"may not create in schema {schema}", remedy))
     if not plan.identity.may_create_temporary and any(s.change.relation for s in plan.steps):

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from pgrunbook import changes, fitting, salvage, sqlfile, tomlfile
+from pgrunbook import blocks, changes, fitting, salvage, sqlfile, tomlfile
 from pgrunbook.changes import Change, ObjectOptions, RawSql
 from pgrunbook.changes.raw_sql import unfit_for_replay
 from pgrunbook.description import (
@@ -132,10 +132,13 @@ class Reader:
         inverse = self._inverses({f"statement_{s.position}" for s in file.statements} if file else None)
         if file is None:
             return ()
-        made = [c for s in file.statements for c in changes.typed(s, told.objects or {}, inverse)]
+        statements, misplaced = blocks.found(file.statements)
+        for one in misplaced:
+            self._mistake(path, one.line, one.text)
+        made = changes.of_migration(statements, told.objects or {}, inverse)
         for change in made:
             known = told.objects is not None or (isinstance(change, RawSql) and unfit_for_replay(change.written))
-            if isinstance(change, RawSql) and known and (refusal := change.refusal()):
+            if known and (refusal := change.refusal()):
                 self._mistake(path, change.written.line, f"this {_word(change)} {refusal}")
         labels = {c.label for c in made if c.label}
         for key in told.objects or {}:
@@ -419,5 +422,5 @@ def _there_are(names: set[str]) -> str:
     return "there are: " + (", ".join(sorted(names)) or "none")
 
 
-def _word(change: RawSql) -> str:
+def _word(change: Change) -> str:
     return change.written.node_kind.removesuffix("_stmt").replace("_", " ").upper()

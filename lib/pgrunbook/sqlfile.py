@@ -50,7 +50,7 @@ class SqlStatement:
 
     `position` is 1-based within the file, `node` the inner message (an IndexStmt, …), `node_kind` its field
     name in libpg_query ("index_stmt"), `comments` the comment tokens directly before it. `whole` is the author's
-    statement, where this is a part of it or stands in its place.
+    statement, where this is a part of it or stands in its place. `block` counts the BEGIN … COMMIT that it stands in.
     """
 
     sql: str
@@ -61,6 +61,7 @@ class SqlStatement:
     comments: tuple[str, ...] = ()
     parameters: tuple[str, ...] = ()
     whole: str = ""
+    block: int = 0
 
     @property
     def as_written(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -44,14 +44,15 @@ from pgrunbook.changes.grant import Grant
 from pgrunbook.changes.raw_sql import RawSql
 from pgrunbook.changes.revoke import Revoke
 from pgrunbook.changes.row_security import RowSecurity
+from pgrunbook.changes.rows import Rows, made_by, written_to_new
 from pgrunbook.changes.set_not_null import SetNotNull
 from pgrunbook.changes.validate_constraint import ValidateConstraint
 from pgrunbook.sqlfile import SqlStatement
 
 __all__ = [
     "KINDS", "NOTHING_THERE", "Alone", "Change", "Estimate", "LockMode", "Look", "Names", "ObjectOptions",
-    "Observation", "Phase", "RawSql", "Relation", "State", "Statement", "Transaction", "Walk", "again",
-    "statement_label", "statements_text", "typed",
+    "Observation", "Phase", "RawSql", "Relation", "Rows", "State", "Statement", "Transaction", "Walk", "again",
+    "of_migration", "statement_label", "statements_text", "typed",
 ]  # fmt: skip
 
 KINDS: tuple[type[Change], ...] = (
@@ -76,6 +77,9 @@ KINDS: tuple[type[Change], ...] = (
     DoCheck,
 )
 
+# those of the last two are no statement's by itself
+_BY_KIND: Mapping[str, type[Change]] = {**{k.kind: k for k in KINDS}, Rows.kind: Rows, RawSql.kind: RawSql}
+
 
 def typed(
     statement: SqlStatement,
@@ -85,22 +89,41 @@ def typed(
     """The changes of one statement: each of its parts gives one, if all are of a known kind; else it is raw SQL.
 
     `options` and `inverse` (of rollback.sql) are by label. A statement that the runbook answers for itself, by an
-    inverse or by calling it irreversible, is run as it is written.
+    inverse or by calling it irreversible, is run as it is written; a kind that destroys keeps what it can all the same.
     """
     label = statement_label(statement)
     own, back = options.get(label, ObjectOptions()), inverse.get(label, ())
-    known = [] if back or own.irreversible else [_known(part) for part in parts(statement)]
-    if known and all(known):
+    known = [] if back else [_known(part) for part in parts(statement)]
+    answered = own.irreversible and not any(c.destroys for c in known if c)
+    if known and all(known) and not answered:
         return [replace(c, options=options.get(c.label, ObjectOptions())) for c in known if c]
     return [RawSql(statement, own, back)]
+
+
+def of_migration(
+    statements: Sequence[SqlStatement],
+    options: Mapping[str, ObjectOptions],
+    inverse: Mapping[str, tuple[str, ...]],
+) -> list[Change]:
+    """The changes of a whole migration, whose statements may write into tables that earlier ones make."""
+    changes: list[Change] = []
+    made: set[tuple[str, str]] = set()
+    for statement in statements:
+        for change in typed(statement, options, inverse):
+            answered = isinstance(change, RawSql) and (change.inverse or change.options.irreversible)
+            into_new = None if answered else written_to_new(change.written, made)
+            changes.append(replace(into_new, options=change.options) if into_new else change)
+        if table := made_by(statement):
+            made.add(table)
+    return changes
 
 
 def again(kind: str, sql: str, options: Mapping[str, Any], position: int) -> Change:
     """A change made again from what the ledger kept of it."""
     statement = replace(sqlfile.split(sql)[0], position=position)
     own = ObjectOptions.model_validate(options)
-    change = RawSql.from_ast(statement) if kind == RawSql.kind else _known(statement)
-    if change is None or change.kind != kind:
+    change = _BY_KIND[kind].from_ast(statement) if kind in _BY_KIND else None
+    if change is None:
         raise ValueError(f"the ledger's {kind} can't be read back: {sql}")
     return replace(change, options=own)
 

@@ -63,6 +63,8 @@ class Observation:
 
 
 NOTHING_THERE = Observation(State.ABSENT)
+IN_USE = "the table holds rows"
+ACCEPT = 'set irreversible = "reason" under [objects."{}"] in runbook.toml, if that is meant'
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +184,9 @@ NO_OPTIONS = ObjectOptions()
 class Change(abc.ABC):
     """One statement of a migration, or a part of one, typed by its kind.
 
-    `later` is the change of the same migration that takes up the same object after this one.
+    `later` is the change of the same migration that takes up the same object after this one, or takes it away.
+    `fresh`: its relation is made by the same migration, so that nobody waits for it; `awaited`: it comes to stand under
+    its name by an earlier change. `block` is the BEGIN … COMMIT of migrate.sql that it is committed with; 0 for none.
     """
 
     kind: ClassVar[str]
@@ -193,12 +197,19 @@ class Change(abc.ABC):
     is_check: ClassVar[bool] = False
     # an undo may lose data, so that `loss` is asked again under the lock
     may_lose: ClassVar[bool] = False
+    # it has a form for tables in use, which takes care of who waits, and a plain one for a new and empty table
+    is_careful: ClassVar[bool] = False
+    # what it takes away is not all brought back by its undo, so that the runbook has to say why it may
+    destroys: ClassVar[bool] = False
     # where changes with one `together` stand: where the last of them is written, or the first
     gathers_at_end: ClassVar[bool] = False
 
     written: SqlStatement
     options: ObjectOptions = NO_OPTIONS
     later: Change | None = field(default=None, repr=False, compare=False, kw_only=True)
+    fresh: bool = field(default=False, compare=False, kw_only=True)
+    awaited: bool = field(default=False, compare=False, kw_only=True)
+    block: int = field(default=0, compare=False, kw_only=True)
 
     @classmethod
     @abc.abstractmethod
@@ -236,9 +247,31 @@ class Change(abc.ABC):
         return ""
 
     @property
+    def unit(self) -> str:
+        """Changes of the same non-empty unit are committed together: a block of the author's, or `together`."""
+        return f"block {self.block}" if self.block else self.together
+
+    @property
     def makes(self) -> Relation | None:
         """The relation it makes, which later changes may name."""
         return None
+
+    def foretell(self, names: Names) -> None:  # noqa: B027
+        """Tell of names that are gone where it is done, and which changes before it use. Most have none."""
+
+    def follow(self, names: Names) -> None:
+        """Tell what its names mean to later changes, once it is resolved."""
+        names.add(self.makes)
+
+    def takes_away(self, other: Change) -> bool:  # noqa: ARG002
+        """Whether nothing is left of an earlier change's object under its name once this one is done."""
+        return False
+
+    def refusal(self) -> str:
+        """Why the runbook does not allow it as it stands; empty where it does."""
+        if self.destroys and self.irreversible and not self.options.irreversible:
+            return f"{self.irreversible}: {ACCEPT.format(self.label)}"
+        return ""
 
     @property
     def creates_in(self) -> str:
@@ -265,16 +298,42 @@ class Change(abc.ABC):
 
     def followed_by(self, later: Sequence[Change]) -> Change:
         """The same change, knowing the ones that come after it in the migration."""
-        same = [c for c in later if c.subject == self.subject]
+        same = [c for c in later if c.subject == self.subject or c.takes_away(self)]
         return replace(self, later=same[-1]) if same else self
 
     def may_follow(self, before: Change) -> bool:  # noqa: ARG002
         """Whether a migration may take up the same object again after `before`."""
         return False
 
+    def standing(self, db: Database) -> Observation:
+        """What the catalog says of it, seen with the rest of the migration."""
+        if self.later and self.later.takes_away(self):
+            later = self.later.standing(db)
+            if later.state is State.PRESENT:
+                line = self.later.written.line
+                return Observation(State.PRESENT, f"line {line} takes it over, renames or drops it, and that is done")
+        if self.not_yet(db):
+            return NOTHING_THERE
+        seen = self.state(db)
+        if self.fresh and self.is_careful and db.value(f"select exists (select from {self.relation})"):  # noqa: S608
+            return replace(seen, found=(*seen.found, IN_USE))
+        return seen
+
+    def plainly(self, seen: Observation) -> bool:
+        """Whether it is carried out as it is written: its table is made by this migration, and still empty."""
+        return self.fresh and seen.state is State.ABSENT and IN_USE not in seen.found
+
+    def not_yet(self, db: Database) -> bool:
+        """Whether the relation that it needs is still to be made, or renamed, by an earlier change."""
+        return (
+            self.awaited
+            and bool(self.relation)
+            and bool(db.value("select pg_catalog.to_regclass($1) is null", [self.relation]))
+        )
+
     @abc.abstractmethod
     def state(self, db: Database) -> Observation:
-        """What the catalog says of it."""
+        """What the catalog says of it by itself."""
 
     def since(self, db: Database, captured: Mapping[str, Any]) -> Observation:  # noqa: ARG002
         """What became of it, before it is undone: present (undo it), absent (nothing to undo), different (not ours)."""
@@ -302,7 +361,7 @@ class Change(abc.ABC):
 
     def verify(self, db: Database) -> list[Check]:
         """The check every kind has: the catalog holds a valid object of the planned definition."""
-        seen = self.state(db)
+        seen = self.standing(db)
         done = seen.state is State.PRESENT
         gone = self.kind.startswith("drop_")
         return [
@@ -414,7 +473,7 @@ def one_transaction(*statements: Statement) -> list[Phase]:
 
 
 __all__ = [
-    "NOTHING_THERE", "NO_OPTIONS", "Alone", "Change", "Defined", "Estimate", "LockMode", "Look", "Names",
-    "ObjectOptions", "Observation", "Phase", "Relation", "State", "Statement", "Transaction", "Walk",
+    "ACCEPT", "IN_USE", "NOTHING_THERE", "NO_OPTIONS", "Alone", "Change", "Defined", "Estimate", "LockMode", "Look",
+    "Names", "ObjectOptions", "Observation", "Phase", "Relation", "State", "Statement", "Transaction", "Walk",
     "one_transaction", "quoted", "statement_label", "statements_text",
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from pgrunbook import errors
@@ -17,48 +17,104 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A relation by its resolved name. `kind` is pg_class.relkind; `oid` is 0 for one that the migration makes."""
+    """A relation by its resolved name. `kind` is pg_class.relkind; `oid` is 0 for one that the migration makes.
+
+    `now` is the quoted name under which it stands until an earlier change renames it; empty where that is its name.
+    """
 
     oid: int
     schema: str
     name: str
     kind: str
+    now: str = ""
 
     def __str__(self) -> str:
         return quoted(self.schema, self.name)
 
+    @property
+    def stands_as(self) -> str:
+        """The quoted name under which its rows can be read before the migration begins."""
+        return self.now or str(self)
+
 
 class Names:
-    """Looks names up in the target's catalog, and among the relations and functions that earlier changes make."""
+    """Looks names up in the target's catalog as it will be once the changes resolved so far are done."""
 
     def __init__(self, db: Database) -> None:
         self.db = db
-        self._relations: list[Relation] = []
+        # by qualified name: what earlier changes make or rename it to; None for what they drop or rename away
+        self._relations: dict[str, Relation | None] = {}
+        self._schemas: dict[str, bool] = {}
         self.functions: list[str] = []
         # by subject, whether it is there once the changes resolved so far are done
         self.there: dict[str, bool] = {}
 
     @cached_property
+    def _wanted_path(self) -> list[str]:
+        """The search_path as it is set, of schemas that are there or not."""
+        found = self.db.value(
+            "select array(select pg_catalog.btrim(replace(s, '\"$user\"', current_user::text), '\" ')"
+            " from pg_catalog.unnest(pg_catalog.string_to_array(pg_catalog.current_setting('search_path'), ',')) s)"
+        )
+        return [str(s) for s in found]
+
+    @cached_property
+    def _there(self) -> frozenset[str]:
+        found = self.db.value("select pg_catalog.current_schemas(true)")
+        return frozenset(str(s) for s in found)
+
+    def has_schema(self, schema: str) -> bool:
+        """Whether a schema of the search_path is there once the changes resolved so far are done."""
+        return self._schemas.get(schema, schema in self._there)
+
+    @property
     def creation_schema(self) -> str:
-        """The schema in which an unqualified name is made."""
-        return str(self.db.value("select pg_catalog.current_schema()") or "")
+        """The schema in which an unqualified name is made; empty for none."""
+        return next((s for s in self._wanted_path if self.has_schema(s)), "")
 
     def add(self, made: Relation | None) -> None:
         """Remember what a change makes."""
         if made:
-            self._relations.append(made)
+            self._relations[str(made)] = made
+
+    def add_schema(self, name: str, *, there: bool = True) -> None:
+        """Remember a schema that a change makes, or drops."""
+        self._schemas[name] = there
+
+    def drop(self, relation: Relation) -> None:
+        """Remember that a change drops a relation."""
+        self._relations[str(relation)] = None
+
+    def rename(self, relation: Relation, schema: str, name: str) -> None:
+        """Remember that a change gives a relation another schema or name."""
+        self._relations[str(relation)] = None
+        now = relation.stands_as if relation.oid else ""
+        renamed = replace(relation, schema=schema, name=name, now=now)
+        self._relations[str(renamed)] = renamed
 
     def makes(self, qualified: str) -> bool:
         """Whether an earlier change makes a relation or a function of this name, be it there already or not."""
-        return qualified in self.functions or any(str(r) == qualified for r in self._relations)
+        made = self._relations.get(qualified)
+        return qualified in self.functions or (made is not None and not made.now)
+
+    def awaited(self, qualified: str) -> bool:
+        """Whether a relation comes to stand under this name by an earlier change."""
+        return self._relations.get(qualified) is not None
 
     def find(self, schema: str, name: str) -> Relation | None:
         """The relation of a name as the server would find it under the session's search_path; None for none."""
-        found = self.db.one("relation", Relation, name=quoted(schema, name))
-        if found is not None:
-            return found
-        made = (r for r in self._relations if r.name == name and schema in ("", r.schema))
-        return next(made, None)
+        for one in [schema] if schema else self._wanted_path:
+            if found := self._in_schema(one, name):
+                return found
+        found = None if schema else self.db.one("relation", Relation, name=quoted(name))  # pg_catalog, pg_temp
+        return None if found is None or str(found) in self._relations else found
+
+    def _in_schema(self, schema: str, name: str) -> Relation | None:
+        qualified = quoted(schema, name)
+        changed = self._relations.get(qualified)
+        if qualified in self._relations and changed is None:
+            return None
+        return self.db.one("relation", Relation, name=qualified) or changed
 
     def relation(self, schema: str, name: str, written: SqlStatement, kinds: str) -> Relation:
         """As `find`, of one of some kinds (letters of relkind). Raises `PreflightFailed` with the line."""

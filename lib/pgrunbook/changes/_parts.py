@@ -52,7 +52,14 @@ def another(statement: SqlStatement, texts: Iterable[str]) -> list[SqlStatement]
     """Statements that take the place of one; they keep its line and remember the author's text."""
     whole = statement.whole or statement.sql
     return [
-        replace(sqlfile.split(text)[0], line=statement.line, position=statement.position, whole=whole) for text in texts
+        replace(
+            sqlfile.split(text)[0],
+            line=statement.line,
+            position=statement.position,
+            whole=whole,
+            block=statement.block,
+        )
+        for text in texts
     ]
 
 

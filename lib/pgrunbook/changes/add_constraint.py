@@ -25,6 +25,7 @@ from pgrunbook.changes._alter import (
 )
 from pgrunbook.changes._base import (
     NOTHING_THERE,
+    Change,
     Estimate,
     Names,
     Observation,
@@ -66,6 +67,7 @@ class AddConstraint(AlterTable):
     """
 
     kind: ClassVar[str] = "add_constraint"
+    is_careful: ClassVar[bool] = True
 
     other_schema: str = ""
     blocks: str = ""
@@ -136,6 +138,9 @@ class AddConstraint(AlterTable):
     def takes_over(self) -> str:
         """The qualified name of the index that it makes its own."""
         return quoted(self.schema, self._uses) if self._uses else ""
+
+    def takes_away(self, other: Change) -> bool:
+        return bool(self._uses) and isinstance(other, CreateIndex) and other.object == self.takes_over
 
     @property
     def _validates(self) -> bool:
@@ -300,6 +305,8 @@ class AddConstraint(AlterTable):
     # -- statements ----------------------------------------------------------------------------------------
 
     def apply(self, seen: Observation) -> list[Phase]:
+        if self.plainly(seen):
+            return one_transaction(self._add())
         if self._builds and not self.blocks and self.options.concurrently:
             index = self._index()
             there = Observation(State.INVALID) if _INVALID_INDEX in seen.found else NOTHING_THERE
@@ -382,6 +389,8 @@ class AddConstraint(AlterTable):
         return self._index().estimate(db) if self._builds else Estimate()
 
     def lint(self) -> list[str]:
+        if self.fresh:
+            return ["on a table of this migration: while that is empty nobody waits, so it is added as it is written"]
         return list(self._notes())
 
     def _notes(self) -> Iterator[str]:

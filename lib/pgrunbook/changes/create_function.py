@@ -131,6 +131,9 @@ class CreateFunction(Defined):
 
         return CreateFunction(part_of(self.written, qualify), self.options)
 
+    def follow(self, names: Names) -> None:
+        names.functions.append(self.object)
+
     def followed_by(self, later: Sequence[Change]) -> Change:
         known = Change.followed_by(self, later)
         guarded = any(c.together == self.together and c.subject != self.subject for c in later)

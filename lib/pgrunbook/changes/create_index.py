@@ -5,14 +5,14 @@ A partitioned table gets its index ON ONLY itself, each partition one of its own
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import postgast
 
 from pgrunbook import errors, sqlfile
-from pgrunbook.changes import _indexes, _partitions
+from pgrunbook.changes import _constraints, _indexes, _partitions
 from pgrunbook.changes._alter import accepting, defined_anew, dropped_before
 from pgrunbook.changes._base import (
     NOTHING_THERE,
@@ -74,6 +74,7 @@ class CreateIndex(Change):
 
     kind: ClassVar[str] = "create_index"
     is_index: ClassVar[bool] = True
+    is_careful: ClassVar[bool] = True
 
     schema: str = ""
     name: str = ""
@@ -135,18 +136,26 @@ class CreateIndex(Change):
     def resolve(self, names: Names) -> CreateIndex:
         table = names.relation(self.schema, self.table, self.written, "rmp")
         found = replace(self, schema=table.schema, partitioned=table.kind == "p")
-        if found._in_parts and _partitions.has_foreign(names.db, found.relation):
+        if table.oid and found._in_parts and _partitions.has_foreign(names.db, found.relation):
             raise errors.PreflightFailed(
                 f"{found.relation} has a partition on another server, whose index can't be attached (line "
                 f"{self.written.line} of migrate.sql)",
                 remedy=f"index the partitions one by one, or let it block writes: {accepting(self.label)}",
             )
-        named = found if self.name else replace(found, name=found._of_planned(names.db).name)
+        named = found if self.name else replace(found, name=found._name_by_the_server(names, table))
         return replace(named, replaces=dropped_before(names, named))
 
-    def followed_by(self, later: Sequence[Change]) -> Change:
-        same = [c for c in later if c.subject == self.subject or getattr(c, "takes_over", "") == self.object]
-        return replace(self, later=same[-1]) if same else self
+    def _name_by_the_server(self, names: Names, table: Relation) -> str:
+        """The name that the server chooses; worked out as it does (ChooseIndexName) where the table is yet to come."""
+        if table.oid:
+            return self._of_planned(names.db).name
+        parts: list[str] = []
+        for element in (p.index_elem for p in [*self._node.index_params, *self._node.index_including_params]):
+            called = element.expr.func_call.funcname
+            part = str(element.name or (called[-1].string.sval if called else "expr"))
+            taken = sum(p.rstrip("0123456789") == part for p in parts)
+            parts.append(f"{part}{taken}" if part in parts else part)
+        return _constraints.chosen_name(self.table, parts, "idx")
 
     def may_follow(self, before: Change) -> bool:
         return isinstance(before, Defined) and before.drops
@@ -213,6 +222,8 @@ class CreateIndex(Change):
         return captured
 
     def apply(self, seen: Observation) -> list[Phase]:
+        if self.plainly(seen):
+            return [Transaction((Statement(self._build(), LockMode.SHARE, self.relation),))]
         create = self._build(concurrently=self._concurrently)
         if self._in_parts:
             return self._built_in_parts(seen)
@@ -265,6 +276,8 @@ class CreateIndex(Change):
         return {"partitioned": self.partitioned}
 
     def lint(self) -> list[str]:
+        if self.fresh:
+            return ["on a table of this migration: while that is empty nobody waits, so it is built as it is written"]
         if not self.options.concurrently:
             return [f"blocks writes to {self.relation} for the whole build, as the runbook asks (concurrently = false)"]
         if self.partitioned:

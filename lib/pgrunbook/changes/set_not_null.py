@@ -10,7 +10,7 @@ import postgast
 
 from pgrunbook.changes import _constraints
 from pgrunbook.changes._alter import defined_anew, only_command
-from pgrunbook.changes._base import NOTHING_THERE, Observation, Phase, State, one_transaction
+from pgrunbook.changes._base import IN_USE, NOTHING_THERE, Observation, Phase, State, one_transaction
 from pgrunbook.changes._not_null import CONSTRAINT, HELPER, HELPER_VALID, NATIVE, PROVEN, SET, NullabilityChange
 from pgrunbook.db import Database
 from pgrunbook.sqlfile import SqlStatement, quoted
@@ -23,6 +23,7 @@ class SetNotNull(NullabilityChange):
     """One SET NOT NULL."""
 
     kind: ClassVar[str] = "set_not_null"
+    is_careful: ClassVar[bool] = True
 
     @classmethod
     def from_ast(cls, statement: SqlStatement) -> SetNotNull | None:
@@ -67,7 +68,9 @@ class SetNotNull(NullabilityChange):
         return captured
 
     def apply(self, seen: Observation) -> list[Phase]:
-        return self._place.steps(seen.found)
+        if self.plainly(seen):
+            return one_transaction(self._place.marked("set"))
+        return self._place.steps(tuple(f for f in seen.found if f != IN_USE))
 
     def undo(self, captured: Mapping[str, Any]) -> list[Phase]:
         place = replace(self._place, version=captured.get("version", self.version))
