@@ -83,6 +83,14 @@ class Ledger(Frozen):
     name: str = Field("pgrunbook", alias="schema", min_length=1)
     published: str = ""
 
+    @field_validator("name")
+    @classmethod
+    def _of_its_own(cls, name: str) -> str:
+        # it is revoked from public, and left out of fingerprints
+        if name in ("public", "information_schema") or name.startswith("pg_"):
+            raise ValueError(f"the ledger needs a schema of its own, and {name} is none")
+        return name
+
 
 class Audit(Frozen):
     """What an audit can't know by itself: the table whose rows are "users", and how many of them to project to.

@@ -299,6 +299,11 @@ class Reader:
             if entry.whole:
                 for key, text in _lacking(claim):
                     wrong(("claims", n, key), text)
+        for n, metric in enumerate(told.about.monitor.key_metrics if told.about else ()):
+            for name in metric.queries:
+                if name not in queries:
+                    text = f"no workload query {name!r}; {_there_are(queries)}"
+                    wrong(("monitor", "key_metrics", n, "queries"), text)
         for item in told.checklist:
             n, value = item.number, item.value
             if item.whole and not (value.probe or value.faster or value.person):

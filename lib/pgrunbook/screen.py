@@ -205,14 +205,16 @@ def _before_and_after(
         return
     before, after = ([Sample.from_json(row) for row in json.loads(f.read_text(encoding="utf-8"))] for f in files)
     console.print("\nBefore and after: means over common, rare and absent values\n", style="bold")
-    console.print(f"{'query':<24}{'before':>12}{'after':>12}{'factor':>9}   answers", style="dim")
-    for row in summarise(compare(before, after)):
+    summaries = summarise(compare(before, after))
+    width = max([24, *(len(row.query) + 1 for row in summaries)])
+    console.print(f"{'query':<{width}}{'before':>12}{'after':>12}{'factor':>9}   answers", style="dim")
+    for row in summaries:
         style = "green" if row.factor >= 1.2 else "red" if row.factor < 0.8 else ""
         told = {True: "equal", False: "differ", None: "not known"}[row.same_answers]
         answers = f"in the place of {row.replaces}" if row.replaces else told
         console.print(
             Text.assemble(
-                (f"{row.query:<24}", "bold"),
+                (f"{row.query:<{width}}", "bold"),
                 f"{'> ' if row.censored_before else ''}{row.before_ms:,.2f} ms".rjust(12),
                 f"{'> ' if row.censored_after else ''}{row.after_ms:,.2f} ms".rjust(12),
                 (f"{row.factor:>8,.1f}×", style),

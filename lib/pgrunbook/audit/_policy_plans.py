@@ -17,7 +17,7 @@ from pgrunbook import errors
 from pgrunbook.audit import Finding, ordered
 from pgrunbook.db import Database
 from pgrunbook.measure import asking
-from pgrunbook.measure.evaluations import _Function, _pattern
+from pgrunbook.measure.evaluations import Function, pattern_in_plans
 from pgrunbook.sqlfile import quoted
 
 _LINT = "policy_function_per_row"
@@ -157,14 +157,14 @@ def _explained(
 def _sought(database: Database, call: Mapping[str, Any]) -> _Sought:
     """How a call reads in a plan of this server."""
     name = str(call["name"])
-    found = database.fetch("functions", _Function, oids=[call["function"]], names=[]) if call["function"] else []
+    found = database.fetch("functions", Function, oids=[call["function"]], names=[]) if call["function"] else []
     plain = re.compile(rf'(?<![\w"]){re.escape(quoted(found[0].name) if found else name)}\(')
     if not found:
         return _Sought(name, plain, "")
     with database.transaction(read_only=True, rollback=True, statement_timeout=_TIMEOUT):
-        pattern, _ = _pattern(database, found[0])
-    inlined = pattern.pattern.replace("\\", "").replace(".+?", "…")
-    return _Sought(name, plain, "") if plain.search(inlined.removeprefix("b")) else _Sought(name, pattern, inlined)
+        pattern, inlined = pattern_in_plans(database, found[0])
+    shown = pattern.pattern.replace("\\", "").replace(".+?", "…")
+    return _Sought(name, pattern, shown) if inlined else _Sought(name, plain, "")
 
 
 def _outcome(one: _Sought, places: Sequence[_Place]) -> tuple[str, str]:

@@ -8,14 +8,14 @@ from html import escape
 from typing import Any
 
 from pgrunbook.audit import LEVELS, Finding, lints
-from pgrunbook.measure.chart import _AFTER, _BAR, _BEFORE, _GRID, _HALO, _INK, _LEFT, _RIGHT, _TOP, _WIDTH
+from pgrunbook.measure.chart import AFTER, BAR, BEFORE, GRID, HALO, INK, LEFT, RIGHT, TOP, WIDTH
 
 _MOST = 30
 _AT_LEAST = 0.01  # of the time: what is less, and has no finding, isn't expensive
 _PIECES = 12
 _RISKS = dict(zip(LEVELS, ("high", "medium", "low"), strict=True))
 _TEXT, _NOTES = 200, 400
-_ROW = 24
+ROW = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,36 +44,36 @@ def shares(statements: Sequence[Mapping[str, Any]]) -> str:
     """The share of the time of all statements that each of the largest takes, and the rest as one piece; SVG."""
     largest = sorted(statements, key=lambda s: (-s["share"], s["id"]))[:_PIECES]
     rest = len(statements) - len(largest)
-    rows = [(f"query {_short(s['id'])}", float(s["share"]), _measured(s), _AFTER) for s in largest]
+    rows = [(f"query {_short(s['id'])}", float(s["share"]), _measured(s), AFTER) for s in largest]
     if rest:
         others = max(1 - sum(s["share"] for s in largest), 0.0)
-        rows.append((f"{rest:,} others", others, "", _BEFORE))
-    bottom = _TOP + _ROW * len(rows)
+        rows.append((f"{rest:,} others", others, "", BEFORE))
+    bottom = TOP + ROW * len(rows)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_LEFT + _WIDTH + _RIGHT} {bottom + 40}" role="img" '
-        f'style="max-width:800px;background:#fff" font-family="system-ui,sans-serif" font-size="12" fill="{_INK}">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LEFT + WIDTH + RIGHT} {bottom + 40}" role="img" '
+        f'style="max-width:800px;background:#fff" font-family="system-ui,sans-serif" font-size="12" fill="{INK}">',
         "<title>Share of the execution time of all statements that each takes, in per cent</title>",
     ]
     longest = max([share for _, share, _, _ in rows], default=1.0) or 1.0
     step = next(step for step in (0.01, 0.02, 0.05, 0.1, 0.25) if step == 0.25 or longest / step <= 6)
     ticks = [step * n for n in range(int(longest / step + 1e-9) + 1)]
     for tick in ticks:
-        x = _LEFT + _WIDTH * tick / longest
-        parts.append(f'<line x1="{x:.0f}" y1="{_TOP}" x2="{x:.0f}" y2="{bottom}" stroke="{_GRID}"/>')
+        x = LEFT + WIDTH * tick / longest
+        parts.append(f'<line x1="{x:.0f}" y1="{TOP}" x2="{x:.0f}" y2="{bottom}" stroke="{GRID}"/>')
         parts.append(f'<text x="{x:.0f}" y="{bottom + 16}" text-anchor="middle">{tick:.0%}</text>')
     for number, (name, share, told, colour) in enumerate(rows):
-        y = _TOP + _ROW * number + 5
-        width = max(_WIDTH * share / longest, 2)
+        y = TOP + ROW * number + 5
+        width = max(WIDTH * share / longest, 2)
         label = f"{share:.1%}{', ' if told else ''}{told}"
         # a long bar holds its label, which would run out of the picture behind it
-        inside = width > _WIDTH / 2
-        x, anchor = (_LEFT + width - 5, ' text-anchor="end"') if inside else (_LEFT + width + 5, "")
-        parts.append(f'<text x="{_LEFT - 8}" y="{y + 12}" text-anchor="end">{escape(name)}</text>')
-        parts.append(f'<rect x="{_LEFT}" y="{y}" width="{width:.1f}" height="{_BAR}" fill="{colour}"/>')
-        shade = 'fill="#fff"' if inside and colour == _AFTER else _HALO
+        inside = width > WIDTH / 2
+        x, anchor = (LEFT + width - 5, ' text-anchor="end"') if inside else (LEFT + width + 5, "")
+        parts.append(f'<text x="{LEFT - 8}" y="{y + 12}" text-anchor="end">{escape(name)}</text>')
+        parts.append(f'<rect x="{LEFT}" y="{y}" width="{width:.1f}" height="{BAR}" fill="{colour}"/>')
+        shade = 'fill="#fff"' if inside and colour == AFTER else HALO
         parts.append(f'<text x="{x:.0f}" y="{y + 12}"{anchor} {shade}>{escape(label)}</text>')
     parts.append(
-        f'<text x="{_LEFT}" y="{bottom + 34}" fill="#57606a">execution time by pg_stat_statements, calls × mean; '
+        f'<text x="{LEFT}" y="{bottom + 34}" fill="#57606a">execution time by pg_stat_statements, calls × mean; '
         "what a function runs counts for both</text></svg>"
     )
     return "".join(parts)

@@ -144,8 +144,15 @@ def ledger() -> None:
 @verb
 def ledger_sql(schema: str, role: str, *, as_json: bool) -> None:
     """The ledger's DDL, for an administrator where the role may not create it."""
+    from pydantic import ValidationError
+
+    from pgrunbook.description import Ledger
     from pgrunbook.ledger import ddl
 
+    try:
+        Ledger.model_validate({"schema": schema})
+    except ValidationError as e:
+        raise WrongUsage(e.errors()[0]["msg"].removeprefix("Value error, "), remedy="--schema pgrunbook") from None
     if as_json:
         print_json({"sql": ddl(schema, role)})
     else:

@@ -8,9 +8,9 @@ from html import escape
 
 from pgrunbook.measure.compare import QuerySummary
 
-_BEFORE, _AFTER, _INK, _GRID = "#9aa5b1", "#1f6feb", "#24292f", "#d0d7de"
-_LEFT, _WIDTH, _RIGHT, _ROW, _BAR, _TOP = 190, 420, 190, 46, 15, 34
-_HALO = 'stroke="#fff" stroke-width="3" stroke-linejoin="round" paint-order="stroke"'
+BEFORE, AFTER, INK, GRID = "#9aa5b1", "#1f6feb", "#24292f", "#d0d7de"
+LEFT, WIDTH, RIGHT, ROW, BAR, TOP = 190, 420, 190, 46, 15, 34
+HALO = 'stroke="#fff" stroke-width="3" stroke-linejoin="round" paint-order="stroke"'
 
 
 def before_and_after(rows: Sequence[QuerySummary]) -> str:
@@ -23,35 +23,35 @@ def before_and_after(rows: Sequence[QuerySummary]) -> str:
     decades = max(high - low, 1)
 
     def length(value: float) -> float:
-        return max(_WIDTH * (math.log10(value) - low) / decades, 2) if value > 0 else 2
+        return max(WIDTH * (math.log10(value) - low) / decades, 2) if value > 0 else 2
 
-    height = _TOP + _ROW * len(rows) + 40
+    height = TOP + ROW * len(rows) + 40
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_LEFT + _WIDTH + _RIGHT} {height}" role="img" '
-        f'style="max-width:800px;background:#fff" font-family="system-ui,sans-serif" font-size="12" fill="{_INK}">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LEFT + WIDTH + RIGHT} {height}" role="img" '
+        f'style="max-width:800px;background:#fff" font-family="system-ui,sans-serif" font-size="12" fill="{INK}">',
         "<title>Median time of each query before and after, in milliseconds</title>",
-        f'<rect x="{_LEFT}" y="8" width="12" height="12" fill="{_BEFORE}"/><text x="{_LEFT + 18}" y="18">before</text>',
-        f'<rect x="{_LEFT + 80}" y="8" width="12" height="12" fill="{_AFTER}"/>'
-        f'<text x="{_LEFT + 98}" y="18">after</text>',
+        f'<rect x="{LEFT}" y="8" width="12" height="12" fill="{BEFORE}"/><text x="{LEFT + 18}" y="18">before</text>',
+        f'<rect x="{LEFT + 80}" y="8" width="12" height="12" fill="{AFTER}"/>'
+        f'<text x="{LEFT + 98}" y="18">after</text>',
     ]
-    bottom = _TOP + _ROW * len(rows)
+    bottom = TOP + ROW * len(rows)
     for decade in range(decades + 1):
-        x = _LEFT + _WIDTH * decade / decades
-        parts.append(f'<line x1="{x:.0f}" y1="{_TOP}" x2="{x:.0f}" y2="{bottom}" stroke="{_GRID}"/>')
+        x = LEFT + WIDTH * decade / decades
+        parts.append(f'<line x1="{x:.0f}" y1="{TOP}" x2="{x:.0f}" y2="{bottom}" stroke="{GRID}"/>')
         parts.append(f'<text x="{x:.0f}" y="{bottom + 16}" text-anchor="middle">{10.0 ** (low + decade):g} ms</text>')
     for number, row in enumerate(rows):
-        y = _TOP + _ROW * number + 6
+        y = TOP + ROW * number + 6
         name = escape(row.query)
-        parts.append(f'<text x="{_LEFT - 8}" y="{y + _BAR + 5}" text-anchor="end">{name}</text>')
+        parts.append(f'<text x="{LEFT - 8}" y="{y + BAR + 5}" text-anchor="end">{name}</text>')
         for offset, value, colour, label in (
-            (0, row.before_ms, _BEFORE, f"{row.before_ms:,.2f} ms"),
-            (_BAR + 2, row.after_ms, _AFTER, f"{row.after_ms:,.2f} ms, {_factors(row)}"),
+            (0, row.before_ms, BEFORE, f"{row.before_ms:,.2f} ms"),
+            (BAR + 2, row.after_ms, AFTER, f"{row.after_ms:,.2f} ms, {_factors(row)}"),
         ):
             width = length(value)
-            parts.append(f'<rect x="{_LEFT}" y="{y + offset}" width="{width:.1f}" height="{_BAR}" fill="{colour}"/>')
-            parts.append(f'<text x="{_LEFT + width + 5:.0f}" y="{y + offset + 12}" {_HALO}>{label}</text>')
+            parts.append(f'<rect x="{LEFT}" y="{y + offset}" width="{width:.1f}" height="{BAR}" fill="{colour}"/>')
+            parts.append(f'<text x="{LEFT + width + 5:.0f}" y="{y + offset + 12}" {HALO}>{label}</text>')
     parts.append(
-        f'<text x="{_LEFT}" y="{bottom + 34}" fill="#57606a">geometric means over the bind values, logarithmic; '
+        f'<text x="{LEFT}" y="{bottom + 34}" fill="#57606a">geometric means over the bind values, logarithmic; '
         "×: how many times faster, by bind value</text></svg>"
     )
     return "".join(parts)

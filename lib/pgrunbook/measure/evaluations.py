@@ -88,7 +88,9 @@ class _Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class _Function:
+class Function:
+    """A function as plans may show it."""
+
     oid: int
     signature: str
     schema: str
@@ -238,11 +240,11 @@ def _hides(node: dict[str, Any], one: _Expression) -> bool:
 
 def _expressions(db: Database, policies: Sequence[_Policy]) -> Iterator[_Expression]:
     """The functions that policies call, also by way of functions that may be inlined; and current_setting by itself."""
-    known: dict[int, _Function] = {}
+    known: dict[int, Function] = {}
     asked, names = {oid for p in policies for oid in p.functions}, set[str]()
     for _ in range(_DEEPEST):
         new = [
-            f for f in db.fetch("functions", _Function, oids=sorted(asked), names=sorted(names)) if f.oid not in known
+            f for f in db.fetch("functions", Function, oids=sorted(asked), names=sorted(names)) if f.oid not in known
         ]
         known |= {f.oid: f for f in new}
         asked, names = set(), set()
@@ -260,7 +262,7 @@ def _expressions(db: Database, policies: Sequence[_Policy]) -> Iterator[_Express
                     callers[helper.oid] |= callers[function.oid]
     for function in known.values():
         owners = tuple(p for n, p in enumerate(policies) if n in callers[function.oid])
-        pattern, inlined = _pattern(db, function)
+        pattern, inlined = pattern_in_plans(db, function)
         hidden = {(p.schema, p.table) for p in owners if db.version < _SHOWN_FROM and p.looks_for(function.name)}
         yield _Expression(function.signature, function.oid, pattern, inlined, owners, frozenset(hidden))
     direct = tuple(p for p in policies if "current_setting" in _names(_parsed(p.expression)))
@@ -268,7 +270,7 @@ def _expressions(db: Database, policies: Sequence[_Policy]) -> Iterator[_Express
         yield _Expression(_SETTING, 0, re.compile(r"\bcurrent_setting\("), inlined=True, policies=direct)
 
 
-def _helpers(function: _Function) -> tuple[Sequence[int], set[str]]:
+def _helpers(function: Function) -> tuple[Sequence[int], set[str]]:
     """What a function calls, by oid and by name, where it may be inlined; what others call is their own business."""
     if not function.may_be_inlined:
         return (), set()
@@ -300,14 +302,14 @@ def _walk(message: Any, kind: str, within: str = "") -> Iterator[Any]:
             yield from _walk(child, kind, within)
 
 
-def _pattern(db: Database, function: _Function) -> tuple[re.Pattern[str], bool]:
+def pattern_in_plans(db: Database, function: Function) -> tuple[re.Pattern[str], bool]:
     """How a call reads in this server's plans, its arguments being anything; and whether it is inlined."""
     arguments = [f"asked.a{n}" for n, _ in enumerate(function.arguments)]
     columns = ", ".join(f"null::{kind} as a{n}" for n, kind in enumerate(function.arguments))
     call = f"{quoted(function.schema, function.name)}({', '.join(arguments)})"
     # offset 0 keeps the arguments from being folded into the call
     query = f"select {call}" + (f" from (select {columns} offset 0) asked" if columns else "")  # noqa: S608  quoted
-    by_name = re.compile(rf"\b{re.escape(quoted(function.name))}\(")
+    by_name = re.compile(rf'(?<![\w"]){re.escape(quoted(function.name))}\(')
     try:
         plan = db.value(f"explain (verbose, costs off, format json) {query}")[0]["Plan"]
     except errors.StatementFailed:  # of a type that nothing can be cast to

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from html import escape
 
-from pgrunbook.measure.chart import _BEFORE, _GRID, _HALO, _INK
+from pgrunbook.measure.chart import BEFORE, GRID, HALO, INK
 from pgrunbook.monitor.compare import QueryCourse, TableCourse
 from pgrunbook.monitor.course import Course, Mark
 
@@ -54,7 +54,7 @@ def draw(course: Course, times: Sequence[QueryCourse], tables: Sequence[TableCou
     height = second_top + _HEIGHT + 64
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_LEFT + _WIDTH + _RIGHT} {height}" role="img" '
-        f'style="max-width:800px;background:#fff" font-family="system-ui,sans-serif" font-size="12" fill="{_INK}">',
+        f'style="max-width:800px;background:#fff" font-family="system-ui,sans-serif" font-size="12" fill="{INK}">',
         "<title>Mean time of statements in milliseconds and sizes of tables in MB, over time</title>",
         *_panel("mean time of a call", queries[: len(_COLOURS)], _TOP, begin, seconds, course.marks, " ms"),
         *_panel("size", sizes[: len(_COLOURS)], second_top, begin, seconds, course.marks, " MB"),
@@ -89,13 +89,13 @@ def _panel(
     yield f'<text x="{_LEFT}" y="{top - 10}" font-weight="600">{title}</text>'
     for decade in range(panel.decades + 1):
         y = panel.y(10.0 ** (low + decade))
-        yield f'<line x1="{_LEFT}" y1="{y:.1f}" x2="{_LEFT + _WIDTH}" y2="{y:.1f}" stroke="{_GRID}"/>'
+        yield f'<line x1="{_LEFT}" y1="{y:.1f}" x2="{_LEFT + _WIDTH}" y2="{y:.1f}" stroke="{GRID}"/>'
         yield f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{10.0 ** (low + decade):g}{unit}</text>'
     for at, words in _ticks(begin, seconds):
         yield f'<text x="{panel.x(at):.1f}" y="{top + _HEIGHT + 16}" text-anchor="middle">{words}</text>'
     for mark in marks[-_MARKS:]:
         x = panel.x(mark.at)
-        yield f'<line x1="{x:.1f}" y1="{top}" x2="{x:.1f}" y2="{top + _HEIGHT}" stroke="{_BEFORE}" '
+        yield f'<line x1="{x:.1f}" y1="{top}" x2="{x:.1f}" y2="{top + _HEIGHT}" stroke="{BEFORE}" '
         yield f'stroke-dasharray="4 3"><title>{escape(mark.what)}, {mark.at:%Y-%m-%d %H:%M} UTC</title></line>'
     for number, line in enumerate(lines):
         colour = _COLOURS[number]
@@ -106,7 +106,7 @@ def _panel(
         yield f'<rect x="{x}" y="{y - 8}" width="10" height="10" fill="{colour}"/>'
         yield f'<text x="{x + 16}" y="{y + 1}">{escape(_cut(line.name))}</text>'
     if not lines:
-        yield f'<text x="{_LEFT + 12}" y="{top + 24}" {_HALO}>nothing is known yet</text>'
+        yield f'<text x="{_LEFT + 12}" y="{top + 24}" {HALO}>nothing is known yet</text>'
 
 
 def _drawn(panel: _Panel, line: _Line, colour: str) -> str:

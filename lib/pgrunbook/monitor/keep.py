@@ -93,7 +93,13 @@ def keep(
     at = now or look.state.at
     with db.transaction():
         # other runbooks' monitors write the same names: one after the other, so that no two wait for each other
-        db.execute(f"lock table {quoted(ledger.schema, 'watched')} in share row exclusive mode")
+        try:
+            db.execute(f"lock table {quoted(ledger.schema, 'watched')} in share row exclusive mode")
+        except errors.LockNotAvailable as e:
+            raise errors.Aborted(
+                f"the ledger's table watched is locked by somebody else: {e.message}",
+                remedy="take the snapshot again when that session has ended; nothing was kept of this one",
+            ) from None
         ids = _named(db, ledger.schema, look)
         values = _row(look, ids) | {"runbook": runbook, "run_id": run_id, "taken_at": at}
         number = _insert(db, ledger.schema, values)
