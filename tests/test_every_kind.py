@@ -27,21 +27,28 @@ from fix_harness import (
 from fix_servers import MARKS, SANDBOX, Server
 from pgrunbook import changes, errors
 
+# kinds whose work is more than one transaction, or that only the ledger remembers: they have ways of their own to break
+SEVERAL_STEPS = {
+    "add_constraint", "backfill", "create_index", "create_policy", "drop_index", "maintain", "raw_sql", "set_not_null",
+    "validate_constraint",
+}  # fmt: skip
+
 
 def _courses(*, faults: bool) -> list[object]:
     """The cases on the versions that have them, under the versions' markers.
 
-    Every case goes there and back on all of them. The faults meet one case of each kind in the default run and on
-    older versions, and all of them under `servers` (18) and `every_version`.
+    Every case goes there and back on all of them. In the default run the faults meet one case of each kind of several
+    steps, and under `servers` all cases of all kinds (on 18), and those first ones on older versions; `every_version`
+    is for the rest.
     """
     found, kinds = [], set()
     for kind, case in by_kind():
-        other = faults and kind in kinds
+        other = kind in kinds or kind not in SEVERAL_STEPS
         kinds.add(kind)
         for version, marks in MARKS.items():
             if version * 10000 >= case.oldest:
                 beyond = pytest.mark.servers if version == SANDBOX else pytest.mark.every_version
-                own = (beyond,) if other else marks
+                own = (beyond,) if faults and other else marks
                 found.append(pytest.param((version, case), id=f"{kind}-{case.name}-{version}", marks=own))
     return found
 

@@ -18,6 +18,7 @@ from pgrunbook.changes import (
     NOTHING_THERE,
     Alone,
     Change,
+    Defined,
     Estimate,
     Names,
     Observation,
@@ -232,6 +233,7 @@ def resolved(changes: Sequence[Change], names: Names) -> list[Change]:
     for change in reversed(changes):
         change.foretell(names)
     made: list[Change] = []
+    dropped: set[str] = set()
     for change in changes:
         found = change.resolve(names)
         known = bool(found.relation)
@@ -239,11 +241,29 @@ def resolved(changes: Sequence[Change], names: Names) -> list[Change]:
             found,
             fresh=known and names.makes(found.relation),
             awaited=known and names.awaited(found.relation),
+            vacated=found.subject in dropped or (found.makes is not None and names.vacated(str(found.makes))),
             block=change.written.block,
         )
         found.follow(names)
+        (dropped.add if isinstance(found, Defined) and found.drops else dropped.discard)(found.subject)
         made.append(found)
-    return [c.followed_by(made[n:]) for n, c in enumerate(made, 1)]
+    return _each_with_later(made)
+
+
+def _each_with_later(made: Sequence[Change]) -> list[Change]:
+    """Each change knowing the later ones that may concern it: comparing each with each takes long with thousands."""
+    by_subject: dict[str, list[int]] = {}
+    takers = [n for n, c in enumerate(made) if type(c).takes_away is not Change.takes_away]
+    for n, change in enumerate(made):
+        by_subject.setdefault(change.subject, []).append(n)
+    found = []
+    for n, change in enumerate(made):
+        if type(change).followed_by is Change.followed_by:
+            later = [made[m] for m in sorted({*by_subject[change.subject], *takers}) if m > n]
+        else:
+            later = list(made[n + 1 :])
+        found.append(change.followed_by(later))
+    return found
 
 
 def _kept_blocks(changes: Sequence[Change]) -> list[Change]:

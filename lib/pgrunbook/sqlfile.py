@@ -6,6 +6,7 @@ become `$1`, `$2`, …, so that a file runs in psql as it is and with bound valu
 
 from __future__ import annotations
 
+import functools
 import re
 import tomllib
 from bisect import bisect_left
@@ -16,8 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import postgast
+from google.protobuf.message import DecodeError
 
-from pgrunbook import tomlfile
+from pgrunbook import nesting, tomlfile
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -26,7 +28,8 @@ _FRONT_OPENS, _FRONT_CLOSES = "/*---", "---*/"
 _TOKEN = postgast.pg_query_pb2.Token
 _KEYWORD = postgast.pg_query_pb2.KeywordKind
 _ENDS_WORD = re.compile(rb"[\w$)\]\"'\x80-\xff]")
-_COMMENTS = (_TOKEN.SQL_COMMENT, _TOKEN.C_COMMENT)
+_PARAM = int(_TOKEN.PARAM)  # as a number: looking an enum's member up costs more than all the rest of a token
+_COMMENTS = (int(_TOKEN.SQL_COMMENT), int(_TOKEN.C_COMMENT))
 _WRITING_NODES = ("insert_stmt", "update_stmt", "delete_stmt", "merge_stmt", "locking_clause", "into_clause")
 
 
@@ -51,6 +54,7 @@ class SqlStatement:
     `position` is 1-based within the file, `node` the inner message (an IndexStmt, …), `node_kind` its field
     name in libpg_query ("index_stmt"), `comments` the comment tokens directly before it. `whole` is the author's
     statement, where this is a part of it or stands in its place. `block` counts the BEGIN … COMMIT that it stands in.
+    `start` and `end` are its place in the file's bytes, its semicolon included.
     """
 
     sql: str
@@ -62,6 +66,8 @@ class SqlStatement:
     parameters: tuple[str, ...] = ()
     whole: str = ""
     block: int = 0
+    start: int = field(default=0, repr=False, compare=False)
+    end: int = field(default=0, repr=False, compare=False)
 
     @property
     def as_written(self) -> str:
@@ -111,9 +117,10 @@ def split(text: str, *, first_line: int = 1, variables: bool = False) -> tuple[S
     try:
         scanned = [_Token(t.start, t.end, t.token) for t in postgast.scan(text).tokens]
         for t in scanned:
-            if t.kind == _TOKEN.PARAM:
-                text_before = text.encode()[: t.start]
-                raise SqlFileError("parameters ($1) have no place here", first_line + text_before.count(b"\n"))
+            if t.kind == _PARAM:
+                raise SqlFileError("parameters ($1) have no place here", first_line + _lines_before(text, t.start))
+        if nesting.may_chain(len(scanned)) and (deep := nesting.chained_at(scanned)) >= 0:
+            raise SqlFileError(nesting.TOO_DEEP, first_line + _lines_before(text, deep))
         if variables:
             bound, names = _bind(text, scanned)
         tree = postgast.parse(bound)
@@ -123,6 +130,8 @@ def split(text: str, *, first_line: int = 1, variables: bool = False) -> tuple[S
         hint = "; psql meta-commands are not SQL" if _meta_command_near(bound, e.cursorpos) else ""
         message = e.message.partition("\n")[0]  # of an open quote it quotes all that follows
         raise SqlFileError(f"{message:.200}{hint}", line) from None
+    except DecodeError:
+        raise SqlFileError(nesting.TOO_DEEP, first_line + nesting.line_of_deep(bound)) from None
     raw = bound.encode()
     starts = [t.start for t in tokens]
     statements = []
@@ -132,6 +141,8 @@ def split(text: str, *, first_line: int = 1, variables: bool = False) -> tuple[S
         # stmt_location is behind the comments, so the search begins where the statement before ended
         inside = tokens[bisect_left(starts, before) : bisect_left(starts, end)]
         before = end
+        if item.stmt_len:
+            end += 1  # the semicolon
         body = [t for t in inside if t.kind not in _COMMENTS and t.start >= item.stmt_location]
         start = body[0].start
         comments = tuple(raw[t.start : t.end].decode() for t in inside if t.kind in _COMMENTS and t.start < start)
@@ -140,7 +151,7 @@ def split(text: str, *, first_line: int = 1, variables: bool = False) -> tuple[S
         line += raw.count(b"\n", counted, start)
         counted = start
         own: tuple[str, ...] = ()
-        if any(t.kind == _TOKEN.PARAM for t in body):
+        if names and any(t.kind == _PARAM for t in body):
             sql, own = _own_parameters(raw, body, names)
         statements.append(
             SqlStatement(
@@ -151,9 +162,15 @@ def split(text: str, *, first_line: int = 1, variables: bool = False) -> tuple[S
                 node=getattr(item.stmt, kind),
                 comments=comments,
                 parameters=own,
+                start=start,
+                end=end if item.stmt_len else body[-1].end,
             )
         )
     return tuple(statements)
+
+
+def _lines_before(text: str, at: int) -> int:
+    return text.encode()[:at].count(b"\n")
 
 
 def writes(statement: SqlStatement) -> bool:
@@ -184,7 +201,7 @@ def renumbered(sql: str, first: int) -> str:
     raw = sql.encode()
     out, done = [], 0
     for t in postgast.scan(sql).tokens:
-        if t.token == _TOKEN.PARAM:
+        if t.token == _PARAM:
             out.append(raw[done : t.start] + b"$%d" % (int(raw[t.start + 1 : t.end]) + first - 1))
             done = t.end
     return b"".join([*out, raw[done:]]).decode()
@@ -201,7 +218,7 @@ def with_literals(sql: str, values: Sequence[str | None]) -> str:
     raw = sql.encode()
     out, done = [], 0
     for t in postgast.scan(sql).tokens:
-        if t.token == _TOKEN.PARAM:
+        if t.token == _PARAM:
             out += [raw[done : t.start], _literal(values[int(raw[t.start + 1 : t.end]) - 1]).encode()]
             done = t.end
     return b"".join([*out, raw[done:]]).decode()
@@ -223,6 +240,7 @@ def quoted(*names: str) -> str:
     return ".".join(_quoted(n) for n in names if n)
 
 
+@functools.lru_cache(maxsize=10_000)
 def _quoted(name: str) -> str:
     if name.isascii() and name == name.lower() and name.isidentifier():
         kind = postgast.scan(name).tokens[0].keyword_kind
@@ -281,7 +299,7 @@ def _own_parameters(raw: bytes, tokens: list[_Token], names: tuple[str, ...]) ->
     own: list[int] = []
     out, done = [], tokens[0].start
     for t in tokens:
-        if t.kind != _TOKEN.PARAM:
+        if t.kind != _PARAM:
             continue
         number = int(raw[t.start + 1 : t.end])
         if number not in own:

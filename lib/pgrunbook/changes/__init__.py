@@ -11,6 +11,7 @@ from pgrunbook.changes._base import (
     NOTHING_THERE,
     Alone,
     Change,
+    Defined,
     Estimate,
     LockMode,
     Look,
@@ -50,7 +51,7 @@ from pgrunbook.changes.validate_constraint import ValidateConstraint
 from pgrunbook.sqlfile import SqlStatement
 
 __all__ = [
-    "KINDS", "NOTHING_THERE", "Alone", "Change", "Estimate", "LockMode", "Look", "Names", "ObjectOptions",
+    "KINDS", "NOTHING_THERE", "Alone", "Change", "Defined", "Estimate", "LockMode", "Look", "Names", "ObjectOptions",
     "Observation", "Phase", "RawSql", "Relation", "Rows", "State", "Statement", "Transaction", "Walk", "again",
     "of_migration", "statement_label", "statements_text", "typed",
 ]  # fmt: skip

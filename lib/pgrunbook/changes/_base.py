@@ -186,7 +186,8 @@ class Change(abc.ABC):
 
     `later` is the change of the same migration that takes up the same object after this one, or takes it away.
     `fresh`: its relation is made by the same migration, so that nobody waits for it; `awaited`: it comes to stand under
-    its name by an earlier change. `block` is the BEGIN … COMMIT of migrate.sql that it is committed with; 0 for none.
+    its name by an earlier change. `vacated`: an earlier change drops or renames what stands under its name now. `block`
+    is the BEGIN … COMMIT of migrate.sql that it is committed with; 0 for none.
     """
 
     kind: ClassVar[str]
@@ -209,6 +210,7 @@ class Change(abc.ABC):
     later: Change | None = field(default=None, repr=False, compare=False, kw_only=True)
     fresh: bool = field(default=False, compare=False, kw_only=True)
     awaited: bool = field(default=False, compare=False, kw_only=True)
+    vacated: bool = field(default=False, compare=False, kw_only=True)
     block: int = field(default=0, compare=False, kw_only=True)
 
     @classmethod
@@ -315,6 +317,8 @@ class Change(abc.ABC):
         if self.not_yet(db):
             return NOTHING_THERE
         seen = self.state(db)
+        if seen.state is State.DIFFERENT and self.vacated:
+            return Observation(State.ABSENT, f"takes the place of what an earlier line takes away; {seen.detail}")
         if self.fresh and self.is_careful and db.value(f"select exists (select from {self.relation})"):  # noqa: S608
             return replace(seen, found=(*seen.found, IN_USE))
         return seen

@@ -46,6 +46,8 @@ class Names:
         self._relations: dict[str, Relation | None] = {}
         self._schemas: dict[str, bool] = {}
         self.functions: list[str] = []
+        # lines of statements whose effect is not known
+        self.blind: list[int] = []
         # by subject, whether it is there once the changes resolved so far are done
         self.there: dict[str, bool] = {}
 
@@ -97,6 +99,10 @@ class Names:
         made = self._relations.get(qualified)
         return qualified in self.functions or (made is not None and not made.now)
 
+    def vacated(self, qualified: str) -> bool:
+        """Whether earlier changes drop or rename what bears this name, so that another may have it."""
+        return qualified in self._relations and self._relations[qualified] is None
+
     def awaited(self, qualified: str) -> bool:
         """Whether a relation comes to stand under this name by an earlier change."""
         return self._relations.get(qualified) is not None
@@ -121,9 +127,11 @@ class Names:
         found = self.find(schema, name)
         where = f"line {written.line} of migrate.sql"
         if found is None:
+            unknown = ", ".join(map(str, self.blind))
             raise errors.PreflightFailed(
                 f"{quoted(schema, name)} does not exist on {self.db.target.name} ({where})",
-                remedy="check the runbook's search_path and the target",
+                remedy="check the runbook's search_path and the target"
+                + (f"; if line {unknown} makes it, put that into a runbook of its own" if unknown else ""),
             )
         if found.kind not in kinds:
             wanted = " or ".join(_KINDS[k] for k in kinds)

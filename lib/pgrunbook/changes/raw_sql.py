@@ -66,6 +66,9 @@ class RawSql(Change):
     def resolve(self, names: Names) -> RawSql:  # noqa: ARG002
         return self
 
+    def follow(self, names: Names) -> None:
+        names.blind.append(self.written.line)
+
     def resolved_sql(self) -> str:
         return self.written.sql
 
