@@ -38,17 +38,17 @@ def run(on: Database, phases: Sequence[Phase]) -> None:
         on.execute(statement.sql)
 
 
-def forth_and_back(on: Database, text: str) -> list[str]:
+def forth_and_back(on: Database, text: str, **options: object) -> list[str]:
     """Carry changes out as the executor would, undo them from what the ledger keeps; returns the undo's statements."""
     before = fingerprint.objects(on, "pgrunbook")
     done, back = [], []
-    for change in planned(on, text):
+    for change in planned(on, text, **options):
         seen = change.standing(on)
         assert seen.state is State.ABSENT, seen
         done.append((change, change.capture(on)))
         assert change.undo({}) is not None
         run(on, change.apply(seen))
-    for change in planned(on, text):
+    for change in planned(on, text, **options):
         assert change.verify(on)[0].verdict == "passed", (change.written.sql, change.state(on))
     for change, captured in reversed(done):
         known = changes.again(change.kind, change.resolved_sql(), change.options.model_dump(), 1)

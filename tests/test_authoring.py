@@ -116,10 +116,10 @@ def test_name_that_can_t_be_had__is_refused(project: Project, name: str, says: s
 
 def test_draft_that_does_not_validate__leaves_nothing(project: Project) -> None:
     """Every mistake is told with the line where it would have stood."""
-    wrong = replace(DRAFT, statements=(DraftStatement("vacuum t"), DraftStatement("create index on t (a)")))
+    wrong = replace(DRAFT, statements=(DraftStatement("drop database d"), DraftStatement("create index on t (a)")))
     with pytest.raises(errors.InvalidRunbook, match=r"nothing was written") as caught:
         write(project.root, wrong)
-    assert "runbooks/made/migrate.sql:3: this VACUUM" in caught.value.message
+    assert "runbooks/made/migrate.sql:3: this DROPDB" in caught.value.message
     assert "objects.t.c" in caught.value.message
     assert caught.value.remedy.startswith("leave out or mend")
     assert list((project.root / "runbooks").iterdir()) == []

@@ -86,15 +86,25 @@ def test_a_long_name__is_told_short() -> None:
     assert len(str(e.value)) < 300
 
 
-def test_sqlite__is_refused_for_now() -> None:
-    """A target of the design that is not there yet."""
-    with pytest.raises(errors.BadTarget, match="SQLite"):
-        db.parse_target("sqlite:file.db")
+@pytest.mark.parametrize("name", ["sqlite:", "sqlite::memory:", "sqlite:///file.db", "sqlite:file:app.db?mode=rw"])
+def test_sqlite__is_a_file_and_no_url(name: str) -> None:
+    """What SQLAlchemy or SQLite itself would take for a database is no file's name."""
+    with pytest.raises(errors.BadTarget, match="names no file"):
+        db.parse_target(name)
+
+
+def test_a_sqlite_file__is_no_server() -> None:
+    """What is done on PostgreSQL alone says so."""
+    with pytest.raises(errors.BadTarget, match="is a SQLite file, and this is done on PostgreSQL alone"):
+        db.connect(db.parse_target("sqlite:app.db"))
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("sandbox", "sandbox"), ("prod", "service"), ("prod-1.eu_b", "service"), ("env:DSN", "env")]
-)
+    ("name", "kind"), [
+        ("sandbox", "sandbox"), ("prod", "service"), ("prod-1.eu_b", "service"), ("env:DSN", "env"),
+        ("sqlite:a b=c@d.db", "sqlite"),
+    ],
+)  # fmt: skip
 def test_parse_target__knows_the_kinds(name: str, kind: str) -> None:
     """The name itself is kept, for the record."""
     assert (db.parse_target(name).kind, db.parse_target(name).name) == (kind, name)

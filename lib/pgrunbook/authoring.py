@@ -66,6 +66,7 @@ class DraftCheck:
 class Draft:
     """A runbook that is not written yet. `comment` stands at the head of migrate.sql.
 
+    `migration` is migrate.sql as a whole, for one that is not made of `statements`, and `rollback` its rollback.sql.
     `files` are further ones by their path in the folder: the rehearsal's SQL, a source that goes with it.
     """
 
@@ -75,6 +76,8 @@ class Draft:
     workload: tuple[DraftQuery, ...] = ()
     checks: tuple[DraftCheck, ...] = ()
     comment: str = ""
+    migration: str = ""
+    rollback: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -135,8 +138,8 @@ def require_name(root: Path, name: str) -> None:
 
 def contents(draft: Draft) -> dict[str, str]:
     """The files of a runbook by their paths in its folder."""
-    found = {"runbook.toml": toml(draft.about), "migrate.sql": _migration(draft)}
-    if back := _rollback(draft.statements):
+    found = {"runbook.toml": toml(draft.about), "migrate.sql": draft.migration or _migration(draft)}
+    if back := draft.rollback or _rollback(draft.statements):
         found["rollback.sql"] = back
     for kind, files in (("workload", draft.workload), ("checks", draft.checks)):
         for one in files:
@@ -153,7 +156,7 @@ def contents(draft: Draft) -> dict[str, str]:
 
 def _migration(draft: Draft) -> str:
     parts = [_commented(draft.comment)] if draft.comment else []
-    parts += [_commented(s.comment) + _ended(s.sql) for s in draft.statements]
+    parts += [_commented(s.comment) + ended(s.sql) for s in draft.statements]
     return "\n".join(parts)
 
 
@@ -163,17 +166,17 @@ def _rollback(statements: Sequence[DraftStatement]) -> str:
     for one in statements:
         position += len(sqlfile.split(one.sql))
         if one.inverse:
-            parts.append(f"-- undoes: statement_{position}\n" + "".join(_ended(sql) for sql in one.inverse))
+            parts.append(f"-- undoes: statement_{position}\n" + "".join(ended(sql) for sql in one.inverse))
     return "\n".join(parts)
 
 
 def _with_front(front: QueryFront | CheckFront, comment: str, sql: str) -> str:
     # the front matter is a comment of SQL as well, which nothing inside may close or open
     text = toml(front).replace("*/", "*\\u002f").replace("/*", "\\u002f*")
-    return f"/*---\n{text}---*/\n{_commented(comment)}{_ended(sql)}"
+    return f"/*---\n{text}---*/\n{_commented(comment)}{ended(sql)}"
 
 
-def _ended(sql: str) -> str:
+def ended(sql: str) -> str:
     """A statement with its semicolon, which must not end up in a comment."""
     text = sql.strip().removesuffix(";")
     return f"{text}\n;\n" if "--" in text.rpartition("\n")[2] else f"{text};\n"

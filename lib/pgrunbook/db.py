@@ -52,7 +52,7 @@ class Target:
     """The database acted on, by a name that may be recorded."""
 
     name: str
-    kind: Literal["sandbox", "service", "env"]
+    kind: Literal["sandbox", "service", "env", "sqlite"]
 
     @property
     def is_sandbox(self) -> bool:
@@ -62,15 +62,15 @@ class Target:
 def parse_target(name: str) -> Target:
     """Read a target's name; a connection string is refused without repeating it.
 
-    >>> parse_target("sandbox").kind, parse_target("env:PROD_DSN").kind, parse_target("prod").kind
-    ('sandbox', 'env', 'service')
+    >>> [parse_target(name).kind for name in ("sandbox", "env:PROD_DSN", "prod", "sqlite:app.db")]
+    ['sandbox', 'env', 'service', 'sqlite']
     """
     if name == "sandbox":
         return Target(name, "sandbox")
     if name.startswith("env:") and name.removeprefix("env:").isidentifier():
         return Target(name, "env")
     if name.startswith("sqlite:"):
-        raise errors.BadTarget("a SQLite file can't be a target yet", remedy="use sandbox, a service, or env:NAME")
+        return Target(_require_file(name), "sqlite")
     if "=" in name or "://" in name or "@" in name:
         raise errors.BadTarget(
             "target looks like a connection string; it would be recorded in the notebook, so it is refused",
@@ -80,9 +80,19 @@ def parse_target(name: str) -> Target:
     if not _SERVICE_NAME.fullmatch(name):
         raise errors.BadTarget(
             f"target {name[:40]!r} is no name of a service",
-            remedy="use sandbox, the name of a service in pg_service.conf, or env:NAME",
+            remedy="use sandbox, the name of a service in pg_service.conf, env:NAME, or sqlite:FILE",
         )
     return Target(name, "service")
+
+
+def _require_file(name: str) -> str:
+    """The name of a SQLite file as a target; URLs of one are refused, as is what is no file."""
+    path = name.removeprefix("sqlite:")
+    if not path or path.startswith((":", "//", "file:")) or "\0" in path:
+        raise errors.BadTarget(
+            f"target {name[:40]!r} names no file", remedy="sqlite:FILE, relative to the project's root in a notebook"
+        )
+    return name
 
 
 class Database:
@@ -344,6 +354,12 @@ def _settle(db: Database, search_path: Sequence[str], read_only: bool, settings:
 def _conninfo(target: Target, database: str) -> str:
     if target.kind == "sandbox":
         return sandbox.conninfo(database or "postgres")
+    if target.kind == "sqlite":
+        raise errors.BadTarget(
+            f"{target.name} is a SQLite file, and this is done on PostgreSQL alone",
+            remedy="SQLite targets take index runbooks: plan, run (baseline, migrate, verify, checklist), status, "
+            "rollback, ledger, demo",
+        )
     if target.kind == "service":
         return make_conninfo(service=target.name)
     variable = target.name.removeprefix("env:")

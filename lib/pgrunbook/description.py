@@ -319,12 +319,23 @@ class Description(Frozen):
     application: Application | None = None
 
 
+class OnSqlite(Frozen):
+    """A workload query in SQLite's words, where PostgreSQL's are not taken: `:name` stands for a parameter.
+
+    `order` and `binds` are the front matter's own where they are not given.
+    """
+
+    query: str = Field(min_length=1)
+    order: str = ""
+    binds: dict[str, str] = {}
+
+
 class QueryFront(Frozen):
     """The front matter of a file of `workload/`.
 
     With a `role` the query runs as that role, row security on; `settings` are set before it to a bind column's value.
     One that `replaces` another has that one's bind values, and its rows are compared with the other's: `same` says how,
-    `page` names its parameters for the length of a page and the rows before it.
+    `page` names its parameters for the length of a page and the rows before it. `sqlite` is the query for SQLite files.
     """
 
     title: str = Field(min_length=1)
@@ -338,12 +349,25 @@ class QueryFront(Frozen):
     role: str = ""
     settings: dict[str, str] = {}
     binds: dict[str, str] = {}
+    sqlite: OnSqlite | None = None
+
+    @field_validator("sqlite", mode="before")
+    @classmethod
+    def _is_a_query(cls, given: object) -> object:
+        return {"query": given} if isinstance(given, str) else given
 
 
 class CheckFront(Frozen):
-    """The front matter of a file of `checks/`. `after_rollback = false`: it tries what the change alone brings."""
+    """The front matter of a file of `checks/`. `after_rollback = false`: it tries what the change alone brings.
+
+    One that does not gate tells what it finds and fails nothing. `harmless`: its rows name objects of the schema and no
+    person, so they are shown on any target. `sqlite` is the check for a SQLite file.
+    """
 
     title: str = Field(min_length=1)
     writes: bool = False
     rival: str = ""
     after_rollback: bool = True
+    gates: bool = True
+    harmless: bool = False
+    sqlite: str = ""

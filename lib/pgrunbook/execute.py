@@ -125,7 +125,8 @@ class Executor:
             else:
                 todo.append((step, found))
         for step, seen in todo:
-            captured = {} if step.change.not_yet(self._work) else step.change.capture(self._work)
+            change = step.change
+            captured = change.foreknown() if change.not_yet(self._work) else change.capture(self._work)
             row = self._row(step, "started", owned=not step.change.is_check, captured=captured)
             self.ledger.start(self.run_id, row, anew=_all_or_nothing(step.change))
             self._observer.event("change_started", position=step.position, object=step.object, state=seen.state.value)
@@ -146,15 +147,15 @@ class Executor:
         if seen.state is State.BUILDING:
             self._others.wait_for_rival(step, self._subject(step.position, step.object), seen)
             seen = change.standing(self._work)
+        if change.by_ledger and row and row.status == "applied":
+            return self._outcome(step, "done before")
+        if seen.state is State.PRESENT or (change.by_ledger and self._done_by_another_run(change)):
+            return self._found_done(step, row)
         if seen.state is State.DIFFERENT:
             raise errors.PreflightFailed(
                 f"{step.object} is there with another definition; {seen.detail}",
                 remedy=change.if_different,
             )
-        if change.recorded and row and row.status == "applied":
-            return self._outcome(step, "done before")
-        if seen.state is State.PRESENT or (change.recorded and self._done_by_another_run(change)):
-            return self._found_done(step, row)
         return seen
 
     def _done_by_another_run(self, change: Change) -> bool:
@@ -175,7 +176,7 @@ class Executor:
         except errors.StatementFailed as e:
             if step.change.is_check:
                 e.message = f"the check in line {step.change.written.line} of migrate.sql says: {e.message}"
-            if e.sqlstate in _MADE_BY_ANOTHER and not step.change.recorded and len(todo) == 1:
+            if e.sqlstate in _MADE_BY_ANOTHER and not step.change.by_ledger and len(todo) == 1:
                 row = self._row(step, "already", owned=False, captured={})
                 self.ledger.start(self.run_id, row, "made by another session during the run")
                 e.remedy = f"another session made it meanwhile, and it is not this run's; {MEND}"
@@ -275,7 +276,7 @@ class Executor:
                     remedy=f"{phase.statements[0].sql}; or run it again",
                 )
                 return
-        looks = step.change.recorded or step.change.is_check or (row and row.captured.get("partitioned"))
+        looks = step.change.by_ledger or step.change.is_check or (row and row.captured.get("partitioned"))
         if not looks and step.change.state(self._work).state is State.ABSENT:
             # what stands there from now on is somebody else's
             self.ledger.mark(self.run_id, step.position, "undone", "it failed, and nothing of it is left")
@@ -305,7 +306,7 @@ class Executor:
 
     @staticmethod
     def _again(row: StepRow) -> Change:
-        return changes.again(row.kind, row.resolved_sql, row.options, row.position)
+        return changes.again(row.kind, row.resolved_sql, row.options, row.position).remembering(row.captured)
 
     @staticmethod
     def _kept(row: StepRow, change: Change, scope: Scope) -> str:
@@ -314,7 +315,7 @@ class Executor:
             return "kept on purpose (on_rollback = keep)"
         if scope == "indexes" and not change.is_index:
             return _OUT_OF_SCOPE
-        if row.status == "applied" and change.irreversible and not change.undo(row.captured):
+        if row.status in ("applied", "kept") and change.irreversible and not change.undo(row.captured):
             return f"can't be undone: {change.irreversible}"
         return ""
 

@@ -17,11 +17,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
-from pgrunbook import db, errors, runbook, stages
+from pgrunbook import db, engines, errors, runbook, stages
 from pgrunbook.evidence import journal
 from pgrunbook.findings import EXIT_STATUS, Verdict, gravest
 from pgrunbook.ledger import Ledger
-from pgrunbook.lock import hold_lock, whole_run
+from pgrunbook.lock import whole_run
 from pgrunbook.stages import STAGES
 from pgrunbook.stages._base import LOOK_ON, Parameters, new_run_id, run_folder
 
@@ -106,14 +106,14 @@ def run(
     about = runbook.load(root, common.runbook)
     target = db.parse_target(common.target)
     extra = extra or {}
-    with contextlib.ExitStack() as held:
-        guard = held.enter_context(
-            db.connect(target, database=about.name, application_name=f"pgrunbook {about.name} whole run")
-        )
-        hold_lock(guard, whole_run(about.name))
-        states = {r.run_id: r.status for r in Ledger(guard, about.about.ledger.name).runs(about.name)}
+    engine = engines.of(target)
+    engine.require(names, target)
+    with engine.guard(target, about, "whole run") as guard:
+        guard.hold(whole_run(about.name))
+        ledger = guard.ledger
+        states = {r.run_id: r.status for r in ledger.runs(about.name)}
         run_id, skip = _take_up(root, common, names, states, fresh=fresh)
-        _refuse_second_half(guard, about, run_id)
+        _refuse_second_half(ledger, about, target, run_id)
         common = common.model_copy(update={"run_id": run_id})
         if skip:
             screen.say(f"taking up run {run_id}; {', '.join(skip)} passed before")
@@ -124,14 +124,14 @@ def run(
                 break
         verdict = gravest(o.verdict for o in outcomes) if outcomes else Verdict.PASSED
         if on_failure == "rollback" and verdict in (Verdict.FAILED, Verdict.ABORTED):
-            if _owns_anything(guard, about, run_id):
+            if ledger.exists() and ledger.owns_anything(run_id):
                 outcomes.append(_stage(root, "rollback", common, extra.get("rollback", {}), screen))
                 undone = outcomes[-1].verdict is Verdict.ROLLED_BACK
                 verdict = Verdict.ROLLED_BACK if undone else Verdict.ROLLBACK_FAILED
         elif verdict is Verdict.ROLLED_BACK:
             verdict = Verdict.PASSED if "migrate" in names else verdict
         if verdict is Verdict.PASSED and "migrate" in names and "rollback" not in names:
-            verdict = _still_applied(guard, about, run_id)
+            verdict = _still_applied(ledger, run_id)
     evidence = os.path.relpath(run_folder(root, common, run_id), root)
     return RunOutcome(run_id, about.name, target.name, verdict, tuple(outcomes), evidence)
 
@@ -145,8 +145,8 @@ def rollback(common: Parameters, screen: Screen, extra: dict[str, Any]) -> RunOu
     target = db.parse_target(common.target)
     run_id = common.run_id or newest_owner(about, target, kept=extra.get("scope") == "all")
     common = common.model_copy(update={"run_id": run_id})
-    with db.connect(target, database=about.name, application_name=f"pgrunbook {about.name} rollback") as guard:
-        hold_lock(guard, whole_run(about.name))
+    with engines.of(target).guard(target, about, "rollback") as guard:
+        guard.hold(whole_run(about.name))
         outcome = _stage(root, "rollback", common, extra, screen)
     evidence = os.path.relpath(run_folder(root, common, run_id), root)
     return RunOutcome(run_id, about.name, target.name, outcome.verdict, (outcome,), evidence)
@@ -170,6 +170,8 @@ class AuditOutcome:
 
 def audit(common: Parameters, screen: Screen, extra: dict[str, Any]) -> AuditOutcome:
     """The audit notebook, headless, as a run of its own. It only reads, so it holds no lock."""
+    target = db.parse_target(common.target)
+    engines.of(target).require(("audit",), target)
     root = runbook.project_root()
     common = common.model_copy(update={"run_id": common.run_id or new_run_id()})
     outcome = _stage(root, "audit", common, extra, screen)
@@ -233,26 +235,21 @@ def _passed_prefix(names: Sequence[str], done: dict[str, str]) -> list[str]:
     return passed if len(passed) < len(names) else []
 
 
-def _refuse_second_half(guard: db.Database, about: runbook.Runbook, run_id: str) -> None:
+def _refuse_second_half(ledger: Ledger, about: runbook.Runbook, target: db.Target, run_id: str) -> None:
     """A run that was cut off elsewhere, or whose folder is gone, has to be dealt with before another one begins."""
-    for row in Ledger(guard, about.about.ledger.name).runs(about.name):
+    for row in ledger.runs(about.name):
         if row.status in ("running", "rolling_back") and row.run_id != run_id:
-            that = f"{about.name} --target {guard.target.name} --run-id {row.run_id}"
+            that = f"{about.name} --target {target.name} --run-id {row.run_id}"
             raise errors.MissingForerunner(
-                f"run {row.run_id} of {about.name} was cut off on {guard.target.name} and has to be ended first",
+                f"run {row.run_id} of {about.name} was cut off on {target.name} and has to be ended first",
                 remedy=f"pgrunbook rollback {that}; or bring its folder back, and: pgrunbook run {that}",
             )
 
 
-def _still_applied(guard: db.Database, about: runbook.Runbook, run_id: str) -> Verdict:
+def _still_applied(ledger: Ledger, run_id: str) -> Verdict:
     """Passed only if the ledger agrees at the end: a notebook by hand may have rolled the run back meanwhile."""
-    row = Ledger(guard, about.about.ledger.name).run(run_id)
+    row = ledger.run(run_id)
     return Verdict.PASSED if row and row.status == "applied" else Verdict.FAILED
-
-
-def _owns_anything(guard: db.Database, about: runbook.Runbook, run_id: str) -> bool:
-    ledger = Ledger(guard, about.about.ledger.name)
-    return ledger.exists() and ledger.owns_anything(run_id)
 
 
 def _stage(root: Path, name: str, common: Parameters, extra: dict[str, Any], screen: Screen) -> StageOutcome:

@@ -401,19 +401,21 @@ def enable_sql(session: Session) -> None:
     magic.displaycon = magic.feedback = False
     magic.displaylimit = 200
     session.on_close(sql.connection.Connection.connections.clear)
-    connection = session.connect("sql", read_only=True)
-    session.on_close(connection.close)
+    url, connection = session.for_sql()
     sql.connection.Connection.connections.clear()
-    sql.connection.Connection.set("postgresql+psycopg://", False, creator=lambda: connection.driver_connection)
+    sql.connection.Connection.set(url, False, creator=lambda: connection)
     if sql.connection.Connection.current is None:
         raise errors.BadTarget("%sql has no connection", remedy="run the cell again")
     formatter = shell.display_formatter.formatters["text/html"]
     formatter.for_type(sql.run.ResultSet, lambda found: _sql_html(found, magic.displaylimit))
     original = getattr(sql.run.run, "strict_of", sql.run.run)
 
-    def strict(*args: Any, **kwargs: Any) -> Any:
+    def strict(conn: Any, statement: str, *args: Any, **kwargs: Any) -> Any:
+        asked, word = session.by_hand(statement)
+        if word:
+            show(word)
         try:
-            return original(*args, **kwargs)
+            return original(conn, asked, *args, **kwargs)
         except SQLAlchemyError as e:  # ipython-sql would print it and let the cell pass
             reason = str(getattr(e, "orig", None) or e).splitlines()[0]
             raise errors.StatementFailed(f"%sql: {reason}", remedy="mend the statement") from None

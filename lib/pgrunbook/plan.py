@@ -27,6 +27,7 @@ from pgrunbook.changes import (
     Rows,
     State,
     Transaction,
+    ValueOfNew,
     Walk,
     statements_text,
 )
@@ -192,23 +193,40 @@ def make(runbook: Runbook, db: Database) -> Plan:
         waits = change.not_yet(db)
         seen = change.standing(db)
         done = seen.state is State.PRESENT
-        if change.recorded and not done and (run := ledger.run_that_applied(runbook.name, change.resolved_sql())):
+        if change.by_ledger and not done and (run := ledger.run_that_applied(runbook.name, change.resolved_sql())):
             seen, done = Observation(State.PRESENT, f"done by run {run}, says the ledger"), True
+        if change.passing and change.destroys and not done:
+            _require_own(change, steps, ledger, runbook.name)
         if isinstance(change, Rows) and not done:
             _require_new(change, steps, ledger, runbook.name)
+        if isinstance(change, ValueOfNew) and not done:
+            _require_new_enum(change, steps, ledger, runbook.name)
         steps.append(
             Step(
                 position=position,
                 change=change,
                 seen=seen,
                 safe=tuple(change.apply(seen)),
-                undo=tuple(change.undo({} if done or waits else change.capture(db))),
+                undo=tuple(change.undo({} if done else change.foreknown() if waits else change.capture(db))),
                 estimate=Estimate() if done or waits else change.estimate(db),
             )
         )
     about = runbook.about
     digest = _digest(found, settings, (*about.search_path, about.ledger.name), identity)
     return Plan(runbook.name, db.target.name, identity, about.search_path, settings, tuple(steps), digest)
+
+
+def _require_own(drop: Change, before: Sequence[Step], ledger: Ledger, runbook: str) -> None:
+    """Refuse to drop what the migration would make, were it not there already: its rows are somebody's."""
+    for step in before:
+        if not step.change.begins or step.change.subject != drop.subject or step.to_do:
+            continue
+        if not ledger.run_that_applied(runbook, step.change.resolved_sql()):
+            raise errors.PreflightFailed(
+                f"line {drop.written.line} of migrate.sql drops {drop.object}, which was there before line "
+                f"{step.change.written.line} that makes it: what is in it would be lost",
+                remedy="drop it by a runbook of its own, which says why it may be lost",
+            )
 
 
 def _require_new(rows: Rows, before: Sequence[Step], ledger: Ledger, runbook: str) -> None:
@@ -225,6 +243,19 @@ def _require_new(rows: Rows, before: Sequence[Step], ledger: Ledger, runbook: st
             )
 
 
+def _require_new_enum(value: ValueOfNew, before: Sequence[Step], ledger: Ledger, runbook: str) -> None:
+    """Refuse a value for an enum that was there before: its undo would not take it out again."""
+    for step in before:
+        if step.change.subject != value.of or step.to_do:
+            continue
+        if not ledger.run_that_applied(runbook, step.change.resolved_sql()):
+            raise errors.PreflightFailed(
+                f"line {value.written.line} of migrate.sql adds a value to {value.enum}, which was there before: a "
+                "rollback leaves the type, and would leave the value",
+                remedy="add it in a runbook of its own, or by hand",
+            )
+
+
 def resolved(changes: Sequence[Change], names: Names) -> list[Change]:
     """The changes with their names as they will be when it is their turn, each knowing what comes after it.
 
@@ -232,7 +263,7 @@ def resolved(changes: Sequence[Change], names: Names) -> list[Change]:
     """
     for change in reversed(changes):
         change.foretell(names)
-    made: list[Change] = []
+    made: list[Change] = names.earlier
     dropped: set[str] = set()
     for change in changes:
         found = change.resolve(names)
@@ -247,7 +278,17 @@ def resolved(changes: Sequence[Change], names: Names) -> list[Change]:
         found.follow(names)
         (dropped.add if isinstance(found, Defined) and found.drops else dropped.discard)(found.subject)
         made.append(found)
+    _mark_passing(made)
     return _each_with_later(made)
+
+
+def _mark_passing(made: list[Change]) -> None:
+    """Mark what is done to objects that a later change of the same migration drops again."""
+    for last, drop in enumerate(made):
+        if drop.passing and isinstance(drop, Defined) and drop.drops:
+            for n, change in enumerate(made[:last]):
+                if change.subject == drop.subject or drop.takes_away(change):
+                    made[n] = replace(change, passing=True)
 
 
 def _each_with_later(made: Sequence[Change]) -> list[Change]:
@@ -256,27 +297,30 @@ def _each_with_later(made: Sequence[Change]) -> list[Change]:
     takers = [n for n, c in enumerate(made) if type(c).takes_away is not Change.takes_away]
     for n, change in enumerate(made):
         by_subject.setdefault(change.subject, []).append(n)
-    found = []
-    for n, change in enumerate(made):
+    found = list(made)
+    for n, change in reversed(list(enumerate(made))):
         if type(change).followed_by is Change.followed_by:
-            later = [made[m] for m in sorted({*by_subject[change.subject], *takers}) if m > n]
+            same = by_subject[change.subject]
+            several = sorted({*same, *takers})
+            later = [found[m] for m in several if m > n and (m in same or found[m].takes_away(change))]
         else:
-            later = list(made[n + 1 :])
-        found.append(change.followed_by(later))
+            later = found[n + 1 :]
+        found[n] = change.followed_by(later)
     return found
 
 
 def _kept_blocks(changes: Sequence[Change]) -> list[Change]:
     """The changes, each in its BEGIN … COMMIT only if all of that can be one transaction.
 
-    It can't where a change is built concurrently, looks at its rows in a transaction of its own, or is committed
-    together with one outside.
+    It can't where a change is built concurrently, looks at its rows in a transaction of its own, has to be committed
+    before it is used, or is committed together with one outside.
     """
     apart: set[int] = set()
     homes: dict[str, set[int]] = {}
     for change in changes:
         phases = change.apply(NOTHING_THERE)
-        if change.is_check or len(phases) != 1 or not isinstance(phases[0], Transaction):
+        one = len(phases) == 1 and isinstance(phases[0], Transaction)
+        if change.is_check or change.takes_block_apart or not one:
             apart.add(change.block)
         if change.together:
             homes.setdefault(change.together, set()).add(change.block)
@@ -303,7 +347,7 @@ def _fence(change: Change) -> str:
     """What nothing is moved past; empty for a change that may be moved."""
     if change.block:
         return f"block {change.block}"
-    return "fence" if change.is_check or isinstance(change, RawSql) else ""
+    return "fence" if change.is_check or change.renames or isinstance(change, RawSql) else ""
 
 
 def _side_by_side(changes: list[Change]) -> list[Change]:
@@ -325,7 +369,7 @@ def _refuse_twice(resolved: Sequence[Change]) -> None:
     first: dict[str, Change] = {}
     recorded: dict[str, Change] = {}
     for change in resolved:
-        same = recorded.setdefault(change.resolved_sql(), change) if change.recorded else change
+        same = recorded.setdefault(change.resolved_sql(), change) if change.by_ledger else change
         if same is not change:
             raise errors.PreflightFailed(
                 f"lines {same.written.line} and {change.written.line} of migrate.sql are the same statement, which the "
@@ -345,7 +389,7 @@ def _refuse_gap(resolved: Sequence[Change]) -> None:
     """A GRANT between ENABLE ROW LEVEL SECURITY and the table's policies would be carried out before them all."""
     last = {c.together: n for n, c in enumerate(resolved) if c.gathers_at_end}
     for number, change in enumerate(resolved):
-        if change.kind != "row_security":
+        if change.kind != "row_security" or not change.together:
             continue
         for other in resolved[number + 1 : last[change.together]]:
             if other.kind == "grant" and other.relation:

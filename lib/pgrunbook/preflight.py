@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from pgrunbook import errors
 from pgrunbook.changes import State, Walk
 from pgrunbook.db import Database
+from pgrunbook.description import Limits
 from pgrunbook.findings import Check, Verdict, passed
 from pgrunbook.ledger import Ledger
 from pgrunbook.plan import Plan
@@ -82,7 +83,7 @@ def check(runbook: Runbook, plan: Plan, db: Database, ledger: Ledger, *, outside
         pooler(db, plan.identity.backend_pid),
         *_publications(runbook, db, ledger),
         *_transactions(runbook, plan, db),
-        *_objects(plan),
+        *objects(plan),
         *_builds(plan, db),
         *_client_check(plan),
         _space(runbook, plan),
@@ -131,18 +132,23 @@ def _version(plan: Plan, db: Database) -> Check:
 
 def _window(runbook: Runbook, db: Database, *, outside: bool) -> Iterator[Check]:
     """Whether the server's clock is in the hours that the runbook gives a migration for its begin."""
-    limits = runbook.about.limits
+    now: datetime = db.value("select pg_catalog.clock_timestamp()")
+    yield from window(runbook.about.limits, now, rehearsal=db.target.is_sandbox, outside=outside)
+
+
+def window(limits: Limits, clock: datetime, *, rehearsal: bool, outside: bool) -> Iterator[Check]:
+    """Whether a clock is in the hours that a runbook gives a migration for its begin."""
     if limits.window is None:
         return
     zone = ZoneInfo(limits.window_timezone)
-    now: datetime = db.value("select pg_catalog.clock_timestamp()").astimezone(zone)
+    now = clock.astimezone(zone)
     begin, end = (time.fromisoformat(t) for t in limits.window)
     inside = in_hours(now.time(), begin, end)
     wait = until(now, begin)
     hours, minutes = divmod(round(wait.total_seconds() / 60), 60)
     later = f"wait until {limits.window[0]} {zone.key}, in {hours} h {minutes} min"
-    gates = not db.target.is_sandbox and not outside
-    told = "" if gates else "told, since this is the sandbox" if db.target.is_sandbox else "allowed by outside_window"
+    gates = not rehearsal and not outside
+    told = "" if gates else "told, since this is the sandbox" if rehearsal else "allowed by outside_window"
     yield passed(
         "window",
         "limits.window",
@@ -252,7 +258,8 @@ def _transactions(runbook: Runbook, plan: Plan, db: Database) -> Iterator[Check]
     )
 
 
-def _objects(plan: Plan) -> Iterator[Check]:
+def objects(plan: Plan) -> Iterator[Check]:
+    """What stands under the names of the plan's objects."""
     for step in plan.steps:
         state = step.seen.state
         remedy = {

@@ -193,6 +193,7 @@ class Reader:
                 front.role,
                 dict(front.settings),
                 Rewrite(front.replaces, front.same, front.page, front.gates) if front.replaces else None,
+                sqlite=front.sqlite,
             )
             self._fronts[query.name] = (path, file.front_lines)
             if not query.replaces:
@@ -260,7 +261,17 @@ class Reader:
                     sqlfile.split(front.rival)
                 except SqlFileError as e:
                     self._mistake(path, file.front_lines.of_text(("rival",)) + e.line - 1, f"rival: {e}")
-            yield Assertion(path.stem, front.title, file.statements, front.writes, front.rival, front.after_rollback)
+            yield Assertion(
+                path.stem,
+                front.title,
+                file.statements,
+                front.writes,
+                front.rival,
+                front.after_rollback,
+                front.gates,
+                front.harmless,
+                front.sqlite,
+            )
 
     def _front(self, path: Path, file: SqlFile | None, model: type[F]) -> F | None:
         if file is None:

@@ -116,37 +116,47 @@ def _exists(admin: Database, name: str) -> bool:
     return bool(admin.value("select exists (select from pg_catalog.pg_database where datname = $1)", [name]))
 
 
-def _make(admin: Database, runbook: Runbook, size: str, tell: Tell) -> None:
+def template(admin: Database, runbook: Runbook, size: str, tell: Tell, *, proof: bool = False) -> str:
+    """The name of the database that holds a runbook's rehearsal data at a scale, loaded where it is missing.
+
+    The sandbox has to be locked. Those of proofs are counted apart: a small one drives no large one out.
+    """
     files = _files(runbook)
     digest = hashlib.sha256(
         b"\0".join([size.encode(), _STATISTICS.encode(), *(f.path.read_bytes() for f in files)])
     ).hexdigest()
-    template = f"{runbook.name[:40]} {digest[:12]}"
-    if not _exists(admin, template):
-        _drop_old_templates(admin, runbook)
+    name = f"{runbook.name[:40]} {digest[:12]}"
+    if not _exists(admin, name):
+        mark = "proved_of" if proof else "template_of"
+        _drop_old_templates(admin, runbook, mark, keep=0 if proof else 1)
         tell(f"loading the rehearsal data of {runbook.name} at scale {size}, once")
-        loading = f"{template} loading"
+        loading = f"{name} loading"
         admin.execute(f"drop database if exists {quoted(loading)} with (force)")
         admin.execute(f"create database {quoted(loading)} template template0")
         with db.connect(SANDBOX, database=loading, application_name="pgrunbook load") as database:
             load(database, runbook, size, tell)
             database.execute(_STATISTICS)
-        about = json.dumps({"template_of": runbook.name, "scale": size})
-        admin.execute(f"alter database {quoted(loading)} rename to {quoted(template)}")
-        admin.execute(f"comment on database {quoted(template)} is '{about}'")
+        about = json.dumps({mark: runbook.name, "scale": size})
+        admin.execute(f"alter database {quoted(loading)} rename to {quoted(name)}")
+        admin.execute(f"comment on database {quoted(name)} is '{about}'")
+    return name
+
+
+def _make(admin: Database, runbook: Runbook, size: str, tell: Tell) -> None:
+    loaded = template(admin, runbook, size, tell)
     tell(f"copying the rehearsal database of {runbook.name} at scale {size}")
-    admin.execute(f"create database {quoted(runbook.name)} template {quoted(template)}")
+    admin.execute(f"create database {quoted(runbook.name)} template {quoted(loaded)}")
     about = json.dumps({"scale": size})
     admin.execute(f"comment on database {quoted(runbook.name)} is '{about}'")
 
 
-def _drop_old_templates(admin: Database, runbook: Runbook) -> None:
+def _drop_old_templates(admin: Database, runbook: Runbook, mark: str, keep: int) -> None:
     """Keep the disk: only the newest two contents of a runbook stay, so that scales 1 and 10 live side by side."""
     old = admin.rows(
         "select datname from pg_catalog.pg_database d"
-        " where pg_catalog.shobj_description(d.oid, 'pg_database') like '%\"template_of\": \"' || $1 || '\"%'"
-        " order by d.oid desc offset 1",
-        [runbook.name],
+        " where pg_catalog.shobj_description(d.oid, 'pg_database') like '%\"' || $1 || '\": \"' || $2 || '\"%'"
+        " order by d.oid desc offset $3",
+        [mark, runbook.name, keep],
     )
     for (name,) in old:
         admin.execute(f"drop database if exists {quoted(name)} with (force)")

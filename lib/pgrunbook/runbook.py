@@ -11,9 +11,7 @@ from typing import Literal
 
 from pgrunbook import errors
 from pgrunbook.changes import Change
-from pgrunbook.description import (
-    Description,
-)
+from pgrunbook.description import Description, OnSqlite
 from pgrunbook.sqlfile import SqlStatement
 
 NONE = "audit"
@@ -50,6 +48,7 @@ class Query:
     settings: Mapping[str, str] = field(default_factory=dict)
     rewrite: Rewrite | None = None
     also: tuple[str, ...] = ()
+    sqlite: OnSqlite | None = None
 
     @property
     def replaces(self) -> str:
@@ -71,7 +70,8 @@ class Query:
 class Assertion:
     """One file of `checks/`: its last statement returns the offending rows. One that writes is a probe.
 
-    `after_rollback`: a probe holds without the change as well.
+    `after_rollback`: a probe holds without the change as well. `gates`: where it fails, the stage does. `harmless`: its
+    rows may be shown on any target.
     """
 
     name: str
@@ -80,6 +80,9 @@ class Assertion:
     writes: bool
     rival: str
     after_rollback: bool = True
+    gates: bool = True
+    harmless: bool = False
+    sqlite: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import postgast
 from google.protobuf.message import DecodeError
@@ -39,12 +39,6 @@ class SqlFileError(ValueError):
     def __init__(self, message: str, line: int) -> None:
         super().__init__(message)
         self.line = line
-
-
-class _Token(NamedTuple):
-    start: int
-    end: int
-    kind: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,16 +109,16 @@ def split(text: str, *, first_line: int = 1, variables: bool = False) -> tuple[S
         raise SqlFileError("holds a NUL character", first_line + text.count("\n", 0, text.index("\0")))
     bound, names = text, tuple[str, ...]()
     try:
-        scanned = [_Token(t.start, t.end, t.token) for t in postgast.scan(text).tokens]
+        scanned = list(postgast.scan(text).tokens)
         for t in scanned:
-            if t.kind == _PARAM:
+            if t.token == _PARAM:
                 raise SqlFileError("parameters ($1) have no place here", first_line + _lines_before(text, t.start))
         if nesting.may_chain(len(scanned)) and (deep := nesting.chained_at(scanned)) >= 0:
             raise SqlFileError(nesting.TOO_DEEP, first_line + _lines_before(text, deep))
         if variables:
             bound, names = _bind(text, scanned)
         tree = postgast.parse(bound)
-        tokens = [_Token(t.start, t.end, t.token) for t in postgast.scan(bound).tokens] if names else scanned
+        tokens = list(postgast.scan(bound).tokens) if names else scanned
     except postgast.PgQueryError as e:
         line = first_line + bound.count("\n", 0, max(e.cursorpos - 1, 0))
         hint = "; psql meta-commands are not SQL" if _meta_command_near(bound, e.cursorpos) else ""
@@ -143,15 +137,15 @@ def split(text: str, *, first_line: int = 1, variables: bool = False) -> tuple[S
         before = end
         if item.stmt_len:
             end += 1  # the semicolon
-        body = [t for t in inside if t.kind not in _COMMENTS and t.start >= item.stmt_location]
+        body = [t for t in inside if t.token not in _COMMENTS and t.start >= item.stmt_location]
         start = body[0].start
-        comments = tuple(raw[t.start : t.end].decode() for t in inside if t.kind in _COMMENTS and t.start < start)
+        comments = tuple(raw[t.start : t.end].decode() for t in inside if t.token in _COMMENTS and t.start < start)
         kind = item.stmt.WhichOneof("node")
         sql = raw[start : body[-1].end].decode()
         line += raw.count(b"\n", counted, start)
         counted = start
         own: tuple[str, ...] = ()
-        if names and any(t.kind == _PARAM for t in body):
+        if names and any(t.token == _PARAM for t in body):
             sql, own = _own_parameters(raw, body, names)
         statements.append(
             SqlStatement(
@@ -272,7 +266,7 @@ def _front_matter(text: str) -> tuple[str, str]:
     return head, body
 
 
-def _bind(text: str, tokens: list[_Token]) -> tuple[str, tuple[str, ...]]:
+def _bind(text: str, tokens: list[Any]) -> tuple[str, tuple[str, ...]]:
     """Replace `:'name'` and `:name` (as psql would) by `$n`; returns the text and the names in order of n.
 
     A colon right behind a word, as in the slice `a[lo:hi]`, is none: `$n` would become a part of that word.
@@ -294,12 +288,12 @@ def _bind(text: str, tokens: list[_Token]) -> tuple[str, tuple[str, ...]]:
     return b"".join([*out, raw[done:]]).decode(), tuple(names)
 
 
-def _own_parameters(raw: bytes, tokens: list[_Token], names: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+def _own_parameters(raw: bytes, tokens: list[Any], names: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     """Number a statement's parameters from 1, since each statement of a file is sent by itself."""
     own: list[int] = []
     out, done = [], tokens[0].start
     for t in tokens:
-        if t.kind != _PARAM:
+        if t.token != _PARAM:
             continue
         number = int(raw[t.start + 1 : t.end])
         if number not in own:

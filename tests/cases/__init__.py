@@ -18,7 +18,8 @@ class Case:
     server numbers it (150000). `breaks` is a statement that puts a row into the table which makes the change fail (a
     duplicate, a bad row), `mends` the one that takes it away again; `sqlstate` is what the server then says, several
     where that depends on its version.
-    Roles that a case needs are listed in `roles`: the harness makes them where they are missing.
+    Roles that a case needs are listed in `roles`: the harness makes them where they are missing. `in_database`: its role
+    has to have CREATE on the database, which a role that owns a schema alone is given then.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Case:
     mends: str = ""
     sqlstate: str = ""
     roles: tuple[str, ...] = ()
+    in_database: bool = False
 
 
 def by_kind() -> Iterator[tuple[str, Case]]:

@@ -65,6 +65,6 @@ def test_since__leaves_what_somebody_else_changed(on: db.Database) -> None:
     assert change.since(on, captured).state is State.DIFFERENT
 
 
-def test_rename__is_raw_sql() -> None:
+def test_rename__is_a_kind_of_its_own() -> None:
     """It is another statement to PostgreSQL's grammar."""
-    assert [c.kind for c in typed("alter policy r on t rename to s")] == ["raw_sql"]
+    assert [c.kind for c in typed("alter policy r on t rename to s")] == ["rename"]

@@ -145,8 +145,8 @@ def test_facts__are_those_of_the_statement(on: db.Database) -> None:
     assert str(known.undo({})[0]) == "drop view app.v;"
 
 
-def test_materialized_and_temporary_views__are_raw_sql() -> None:
-    """They are other things: one holds rows, the other ends with its session."""
-    for text in ("materialized view v as select 1", "temp view v as select 1", "view pg_temp.v as select 1"):
+def test_temporary_views__are_raw_sql() -> None:
+    """They end with their session."""
+    for text in ("temp view v as select 1", "view pg_temp.v as select 1"):
         assert [c.kind for c in typed(f"create {text}")] == ["raw_sql"]
     assert CreateView.from_ast(sqlfile.split("select 1")[0]) is None

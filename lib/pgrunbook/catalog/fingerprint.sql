@@ -28,7 +28,7 @@ typ as (
   from pg_type t
   join ns on ns.oid = typnamespace
   left join pg_class c on c.oid = typrelid
-  where typcategory <> 'A' and typtype <> 'p' and coalesce(relkind, 'c') = 'c'
+  where (typcategory <> 'A' or typtype = 'd') and typtype <> 'p' and coalesce(relkind, 'c') = 'c'
     and not exists (select from of_extension where classid = 'pg_type'::regclass and objid = t.oid)
 ),
 con as (

@@ -29,34 +29,75 @@ from pgrunbook.changes._names import Names, Relation
 from pgrunbook.changes._parts import parts
 from pgrunbook.changes.add_column import AddColumn
 from pgrunbook.changes.add_constraint import AddConstraint
+from pgrunbook.changes.add_enum_value import AddEnumValue, ValueOfNew, of_new
+from pgrunbook.changes.alter_column_default import AlterColumnDefault
+from pgrunbook.changes.alter_column_type import AlterColumnType
 from pgrunbook.changes.alter_policy import AlterPolicy
+from pgrunbook.changes.alter_sequence import AlterSequence
+from pgrunbook.changes.alter_setting import AlterSetting
+from pgrunbook.changes.attach_partition import AttachPartition
 from pgrunbook.changes.backfill import Backfill
+from pgrunbook.changes.change_owner import ChangeOwner
 from pgrunbook.changes.check import DoCheck
 from pgrunbook.changes.comment import Comment
+from pgrunbook.changes.create_domain import CreateDomain
+from pgrunbook.changes.create_extension import CreateExtension
 from pgrunbook.changes.create_function import CreateFunction
 from pgrunbook.changes.create_index import CreateIndex
+from pgrunbook.changes.create_materialized_view import CreateMaterializedView
 from pgrunbook.changes.create_policy import CreatePolicy
+from pgrunbook.changes.create_schema import CreateSchema
+from pgrunbook.changes.create_sequence import CreateSequence
+from pgrunbook.changes.create_statistics import CreateStatistics
+from pgrunbook.changes.create_table import CreateTable
+from pgrunbook.changes.create_table_as import CreateTableAs
+from pgrunbook.changes.create_trigger import CreateTrigger
+from pgrunbook.changes.create_type import CreateType
 from pgrunbook.changes.create_view import CreateView
+from pgrunbook.changes.detach_partition import DetachPartition
+from pgrunbook.changes.drop_column import DropColumn
 from pgrunbook.changes.drop_constraint import DropConstraint
+from pgrunbook.changes.drop_extension import DropExtension
+from pgrunbook.changes.drop_function import DropFunction
 from pgrunbook.changes.drop_index import DropIndex
 from pgrunbook.changes.drop_not_null import DropNotNull
 from pgrunbook.changes.drop_policy import DropPolicy
+from pgrunbook.changes.drop_schema import DropSchema
+from pgrunbook.changes.drop_sequence import DropSequence
+from pgrunbook.changes.drop_statistics import DropStatistics
+from pgrunbook.changes.drop_table import DropTable
+from pgrunbook.changes.drop_trigger import DropTrigger
+from pgrunbook.changes.drop_type import DropType
+from pgrunbook.changes.drop_view import DropView
 from pgrunbook.changes.grant import Grant
+from pgrunbook.changes.maintain import Maintain
 from pgrunbook.changes.raw_sql import RawSql
+from pgrunbook.changes.rename import Rename
 from pgrunbook.changes.revoke import Revoke
 from pgrunbook.changes.row_security import RowSecurity
 from pgrunbook.changes.rows import Rows, made_by, written_to_new
 from pgrunbook.changes.set_not_null import SetNotNull
+from pgrunbook.changes.set_schema import SetSchema
+from pgrunbook.changes.trigger_state import TriggerState
 from pgrunbook.changes.validate_constraint import ValidateConstraint
 from pgrunbook.sqlfile import SqlStatement
 
 __all__ = [
     "KINDS", "NOTHING_THERE", "Alone", "Change", "Defined", "Estimate", "LockMode", "Look", "Names", "ObjectOptions",
-    "Observation", "Phase", "RawSql", "Relation", "Rows", "State", "Statement", "Transaction", "Walk", "again",
-    "of_migration", "statement_label", "statements_text", "typed",
+    "Observation", "Phase", "RawSql", "Relation", "Rows", "State", "Statement", "Transaction", "ValueOfNew",
+    "Walk", "again", "of_migration", "statement_label", "statements_text", "typed",
 ]  # fmt: skip
 
 KINDS: tuple[type[Change], ...] = (
+    CreateSchema,
+    CreateTable,
+    CreateTableAs,
+    CreateSequence,
+    AlterSequence,
+    CreateExtension,
+    CreateType,
+    CreateDomain,
+    AddEnumValue,
     CreateIndex,
     DropIndex,
     AddColumn,
@@ -72,14 +113,38 @@ KINDS: tuple[type[Change], ...] = (
     RowSecurity,
     CreateFunction,
     CreateView,
+    CreateTrigger,
+    TriggerState,
+    CreateStatistics,
     Grant,
     Revoke,
     Comment,
     DoCheck,
+    DropColumn,
+    DropExtension,
+    DropFunction,
+    DropSchema,
+    DropSequence,
+    DropStatistics,
+    DropTable,
+    DropTrigger,
+    DropType,
+    DropView,
+    Rename,
+    SetSchema,
+    AlterColumnDefault,
+    AlterColumnType,
+    AlterSetting,
+    ChangeOwner,
+    CreateMaterializedView,
+    Maintain,
+    AttachPartition,
+    DetachPartition,
 )
 
-# those of the last two are no statement's by itself
-_BY_KIND: Mapping[str, type[Change]] = {**{k.kind: k for k in KINDS}, Rows.kind: Rows, RawSql.kind: RawSql}
+# kinds that no statement is by itself
+_BY_CONTEXT: tuple[type[Change], ...] = (Rows, ValueOfNew, RawSql)
+_BY_KIND: Mapping[str, type[Change]] = {k.kind: k for k in (*KINDS, *_BY_CONTEXT)}
 
 
 def typed(
@@ -106,13 +171,23 @@ def of_migration(
     options: Mapping[str, ObjectOptions],
     inverse: Mapping[str, tuple[str, ...]],
 ) -> list[Change]:
-    """The changes of a whole migration, whose statements may write into tables that earlier ones make."""
+    """The changes of a whole migration, whose statements may write into tables and enums that earlier ones make."""
     changes: list[Change] = []
     made: set[tuple[str, str]] = set()
+    enums: dict[tuple[str, str], int] = {}
+    defined: set[str] = set()
     for statement in statements:
-        for change in typed(statement, options, inverse):
+        for one in typed(statement, options, inverse):
+            # what the migration has made itself is no loss
+            change = replace(one, passing=True) if one.destroys and one.subject in defined else one
+            if change.begins:
+                defined.add(change.subject)
             answered = isinstance(change, RawSql) and (change.inverse or change.options.irreversible)
-            into_new = None if answered else written_to_new(change.written, made)
+            into_new: Change | None = None if answered else written_to_new(change.written, made)
+            if isinstance(change, AddEnumValue):
+                into_new = of_new(change.written, enums)
+            if isinstance(change, CreateType) and (enum := change.enum_name):
+                enums[enum] = change.written.block
             changes.append(replace(into_new, options=change.options) if into_new else change)
         if table := made_by(statement):
             made.add(table)

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from pgrunbook import errors
 from pgrunbook.changes._names import Names, Relation
 from pgrunbook.db import Database
-from pgrunbook.findings import Check, passed
+from pgrunbook.findings import Check, Verdict, passed
 from pgrunbook.sqlfile import SqlStatement, quoted
 
 
@@ -32,6 +32,7 @@ class LockMode(StrEnum):
     SHARE_ROW_EXCLUSIVE = "SHARE ROW EXCLUSIVE"
     ACCESS_EXCLUSIVE = "ACCESS EXCLUSIVE"
     UNKNOWN = "unknown, at worst ACCESS EXCLUSIVE"
+    WHOLE_FILE = "the whole file, against other writers"  # SQLite's only one
 
 
 class State(StrEnum):
@@ -165,7 +166,7 @@ class ObjectOptions(BaseModel):
     """What runbook.toml says of one object, under `[objects."NAME"]`.
 
     `concurrently = false` accepts the form that blocks; `owner_rights` is the reason why a view may run with its
-    owner's rights on a server without security_invoker.
+    owner's rights on a server without security_invoker; `sqlite` is the CREATE INDEX for a SQLite file.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -175,6 +176,7 @@ class ObjectOptions(BaseModel):
     acknowledge_loss: str = ""
     irreversible: str = ""
     owner_rights: str = ""
+    sqlite: str = ""
 
 
 NO_OPTIONS = ObjectOptions()
@@ -186,8 +188,9 @@ class Change(abc.ABC):
 
     `later` is the change of the same migration that takes up the same object after this one, or takes it away.
     `fresh`: its relation is made by the same migration, so that nobody waits for it; `awaited`: it comes to stand under
-    its name by an earlier change. `vacated`: an earlier change drops or renames what stands under its name now. `block`
-    is the BEGIN … COMMIT of migrate.sql that it is committed with; 0 for none.
+    its name by an earlier change. `passing`: the migration makes and drops its object. `vacated`: an earlier change
+    drops or renames what stands under its name now. `block` is the BEGIN … COMMIT of migrate.sql that it is committed
+    with; 0 for none.
     """
 
     kind: ClassVar[str]
@@ -202,6 +205,8 @@ class Change(abc.ABC):
     is_careful: ClassVar[bool] = False
     # what it takes away is not all brought back by its undo, so that the runbook has to say why it may
     destroys: ClassVar[bool] = False
+    # names mean other things before it and after it, so that nothing is moved past it
+    renames: ClassVar[bool] = False
     # where changes with one `together` stand: where the last of them is written, or the first
     gathers_at_end: ClassVar[bool] = False
 
@@ -211,6 +216,7 @@ class Change(abc.ABC):
     fresh: bool = field(default=False, compare=False, kw_only=True)
     awaited: bool = field(default=False, compare=False, kw_only=True)
     vacated: bool = field(default=False, compare=False, kw_only=True)
+    passing: bool = field(default=False, compare=False, kw_only=True)
     block: int = field(default=0, compare=False, kw_only=True)
 
     @classmethod
@@ -249,6 +255,11 @@ class Change(abc.ABC):
         return ""
 
     @property
+    def takes_block_apart(self) -> bool:
+        """Whether its BEGIN … COMMIT can't be one transaction: what comes after it has to find it committed."""
+        return False
+
+    @property
     def unit(self) -> str:
         """Changes of the same non-empty unit are committed together: a block of the author's, or `together`."""
         return f"block {self.block}" if self.block else self.together
@@ -257,6 +268,11 @@ class Change(abc.ABC):
     def makes(self) -> Relation | None:
         """The relation it makes, which later changes may name."""
         return None
+
+    @property
+    def moves_rows(self) -> Mapping[str, str]:
+        """Tables whose rows stand under another name once it is done; under an empty one where they change."""
+        return {}
 
     def foretell(self, names: Names) -> None:  # noqa: B027
         """Tell of names that are gone where it is done, and which changes before it use. Most have none."""
@@ -271,7 +287,7 @@ class Change(abc.ABC):
 
     def refusal(self) -> str:
         """Why the runbook does not allow it as it stands; empty where it does."""
-        if self.destroys and self.irreversible and not self.options.irreversible:
+        if self.destroys and not self.passing and self.irreversible and not self.options.irreversible:
             return f"{self.irreversible}: {ACCEPT.format(self.label)}"
         return ""
 
@@ -300,15 +316,19 @@ class Change(abc.ABC):
 
     def followed_by(self, later: Sequence[Change]) -> Change:
         """The same change, knowing the ones that come after it in the migration."""
-        same = [c for c in later if c.subject == self.subject or c.takes_away(self)]
-        return replace(self, later=same[-1]) if same else self
+        subject = self.subject
+        same = [c for c in later if c.subject == subject or c.takes_away(self)]
+        return replace(self, later=same[0]) if same else self
 
-    def may_follow(self, before: Change) -> bool:  # noqa: ARG002
-        """Whether a migration may take up the same object again after `before`."""
-        return False
+    def may_follow(self, before: Change) -> bool:
+        """Whether a migration may take up the same object again after `before`: what is dropped may be made anew."""
+        return isinstance(before, Defined) and before.drops
 
     def standing(self, db: Database) -> Observation:
         """What the catalog says of it, seen with the rest of the migration."""
+        if self.passing:  # before and afterwards nothing is there: the ledger tells which of the two it is
+            seen = NOTHING_THERE if self.not_yet(db) else replace(self, later=None).state(db)
+            return NOTHING_THERE if isinstance(self, Defined) and self.drops else seen
         if self.later and self.later.takes_away(self):
             later = self.later.standing(db)
             if later.state is State.PRESENT:
@@ -319,9 +339,19 @@ class Change(abc.ABC):
         seen = self.state(db)
         if seen.state is State.DIFFERENT and self.vacated:
             return Observation(State.ABSENT, f"takes the place of what an earlier line takes away; {seen.detail}")
-        if self.fresh and self.is_careful and db.value(f"select exists (select from {self.relation})"):  # noqa: S608
+        if self.fresh and self.is_careful and holds_rows(db, self.relation):
             return replace(seen, found=(*seen.found, IN_USE))
         return seen
+
+    @property
+    def begins(self) -> bool:
+        """Whether its object is there by it alone, so that dropping that again loses nothing that was there before."""
+        return self.kind.startswith(("create_", "add_"))
+
+    @property
+    def by_ledger(self) -> bool:
+        """Whether only the ledger can tell that it was done."""
+        return self.recorded or self.passing
 
     def plainly(self, seen: Observation) -> bool:
         """Whether it is carried out as it is written: its table is made by this migration, and still empty."""
@@ -347,6 +377,10 @@ class Change(abc.ABC):
         """What must be remembered to undo it."""
         return {}
 
+    def foreknown(self) -> dict[str, Any]:
+        """What must be remembered to undo it where its relation is not there yet."""
+        return {}
+
     @abc.abstractmethod
     def apply(self, seen: Observation) -> list[Phase]:
         """How to carry it out from where it stands."""
@@ -359,12 +393,19 @@ class Change(abc.ABC):
         """What to clear away after it failed half-way, so that no traffic meets the remains."""
         return self.undo(captured) if seen.state is State.INVALID else []
 
+    def remembering(self, captured: Mapping[str, Any]) -> Change:  # noqa: ARG002
+        """The same change, made again from the ledger, with what was captured of it, for `loss`."""
+        return self
+
     def loss(self, db: Database) -> str:  # noqa: ARG002
         """What an undo would lose now; empty for nothing."""
         return ""
 
     def verify(self, db: Database) -> list[Check]:
         """The check every kind has: the catalog holds a valid object of the planned definition."""
+        if self.passing:
+            detail = "the migration makes and drops it: nothing is left to look at"
+            return [Check(f"definition: {self.kind}", self.object, Verdict.NOT_MEASURABLE, gates=False, detail=detail)]
         seen = self.standing(db)
         done = seen.state is State.PRESENT
         gone = self.kind.startswith("drop_")
@@ -461,6 +502,25 @@ class Defined(Change):
         return {"before": self.now(db)}
 
 
+def holds_rows(db: Database, relation: str) -> bool:
+    """Whether a table holds a row; where row security hides them even from its owner, whether it takes any space."""
+    populated, hidden = db.rows(
+        "select relispopulated, pg_catalog.row_security_active(oid) from pg_catalog.pg_class"
+        " where oid = $1::pg_catalog.regclass",
+        [relation],
+    )[0]
+    if not populated:  # a materialized view WITH NO DATA can't be read
+        return False
+    if not hidden:
+        return bool(db.value(f"select exists (select from {relation})"))  # noqa: S608
+    query = (
+        "select coalesce(pg_catalog.sum(pg_catalog.pg_relation_size(t.relid)),"
+        " pg_catalog.pg_relation_size($1::pg_catalog.regclass)) > 0"
+        " from pg_catalog.pg_partition_tree($1::pg_catalog.regclass) t"
+    )
+    return bool(db.value(query, [relation]))
+
+
 def statement_label(statement: SqlStatement) -> str:
     """`statement_N`, N counted from 1 in migrate.sql."""
     return f"statement_{statement.position}"
@@ -479,5 +539,5 @@ def one_transaction(*statements: Statement) -> list[Phase]:
 __all__ = [
     "ACCEPT", "IN_USE", "NOTHING_THERE", "NO_OPTIONS", "Alone", "Change", "Defined", "Estimate", "LockMode", "Look",
     "Names", "ObjectOptions", "Observation", "Phase", "Relation", "State", "Statement", "Transaction", "Walk",
-    "one_transaction", "quoted", "statement_label", "statements_text",
+    "holds_rows", "one_transaction", "quoted", "statement_label", "statements_text",
 ]  # fmt: skip

@@ -22,6 +22,8 @@ _WORDS = {
     "timestamp": "timestamp without time zone", "timestamptz": "timestamp with time zone",
     "timetz": "time with time zone", "varbit": "bit varying", "varchar": "character varying",
 }  # fmt: skip
+# the kinds of relations (pg_class.relkind) whose rows have a type of their name
+_WITH_ROWS = "rpvmfc"
 _OUT = postgast.pg_query_pb2.FUNC_PARAM_OUT
 
 
@@ -102,10 +104,11 @@ def resolved(names: Names, wanted: Signature, written: SqlStatement) -> Signatur
     """
     found = _lookup(names.db, wanted)
     if len(found) == 1:
-        return Signature(found[0].schema, found[0].name, _as_the_server_does(names.db, found[0].types))
-    made = [s for text in names.functions if (s := read(text)) and _fits(names.db, wanted, s)]
+        return Signature(found[0].schema, found[0].name, _as_the_server_does(names, found[0].types))
+    every = dict.fromkeys(names.functions)  # one that a later line renames is foretold, and made
+    made = [s for text in every if (s := read(text)) and _fits(names, wanted, s)]
     if not found and len(made) == 1:
-        return Signature(made[0].schema, made[0].name, _as_the_server_does(names.db, made[0].types or ()))
+        return Signature(made[0].schema, made[0].name, _as_the_server_does(names, made[0].types or ()))
     what = "is not unique" if found or made else "does not exist"
     raise errors.PreflightFailed(
         f"function {wanted} {what} on {names.db.target.name} (line {written.line} of migrate.sql)",
@@ -113,9 +116,20 @@ def resolved(names: Names, wanted: Signature, written: SqlStatement) -> Signatur
     )
 
 
+def find_type(names: Names, schema: str, name: str) -> Type | None:
+    """The type of a name as it will be once the changes resolved so far are done; None for none."""
+    found = names.db.one("type_name", Type, name=quoted(schema, name))
+    if found and names.there.get(f"type {quoted(found.schema, found.name)}", True):
+        return found
+    made = (s for s in ([schema] if schema else names._wanted_path) if names.there.get(f"type {quoted(s, name)}"))
+    relation = names.find(schema, name)
+    rows = (r.schema for r in [relation] if r and not r.oid and r.kind in _WITH_ROWS)
+    return next((Type(s, name, is_array=False) for s in (*made, *rows)), None)
+
+
 def type_named(names: Names, wanted: Signature, written: SqlStatement) -> Type:
-    """The type of a name. Raises `PreflightFailed` where there is none."""
-    found = names.db.one("type_name", Type, name=str(wanted))
+    """As `find_type`. Raises `PreflightFailed` where there is none."""
+    found = find_type(names, wanted.schema, wanted.name)
     if found is None:
         raise errors.PreflightFailed(
             f"type {wanted} does not exist on {names.db.target.name} (line {written.line} of migrate.sql)",
@@ -135,19 +149,28 @@ def _lookup(db: Database, wanted: Signature) -> list[_Found]:
     return db.fetch("functions_named", _Found, schema=wanted.schema, name=wanted.name, types=types)
 
 
-def _fits(db: Database, wanted: Signature, made: Signature) -> bool:
+def _fits(names: Names, wanted: Signature, made: Signature) -> bool:
     """Whether a function that is to be made is the one that is wanted."""
     if made.name != wanted.name or wanted.schema not in ("", made.schema):
         return False
-    return wanted.types is None or _as_the_server_does(db, wanted.types) == _as_the_server_does(db, made.types or ())
+    if wanted.types is None:
+        return True
+    return _as_the_server_does(names, wanted.types) == _as_the_server_does(names, made.types or ())
 
 
-def _as_the_server_does(db: Database, types: Iterable[str]) -> tuple[str, ...]:
-    """Types as the server spells them; one that it does not know yet stays as it is."""
-    given = list(types)
+def _as_the_server_does(names: Names, types: Iterable[str]) -> tuple[str, ...]:
+    """Types as the server spells them; one that it does not know yet as it will."""
+    db, given = names.db, list(types)
     oids = [db.value("select pg_catalog.to_regtype($1)::oid::int8", [t]) for t in given]
     with db.transaction(rollback=True, search_path="pg_catalog"):
-        return tuple(
-            t if oid is None else str(db.value("select format_type($1, null)", [oid]))
-            for t, oid in zip(given, oids, strict=True)
-        )
+        known = {o: str(db.value("select format_type($1, null)", [o])) for o in oids if o is not None}
+    return tuple(_new_type(names, t) if oid is None else known[oid] for t, oid in zip(given, oids, strict=True))
+
+
+def _new_type(names: Names, text: str) -> str:
+    """A type that the migration makes, with its schema."""
+    node: Any = sqlfile.split(f"select null::{text}")[0].node
+    type_name = node.target_list[0].res_target.val.type_cast.type_name
+    *before, name = [n.string.sval for n in type_name.names]
+    found = find_type(names, (before or [""])[-1], name)
+    return quoted(found.schema, found.name) + "[]" * bool(type_name.array_bounds) if found else text

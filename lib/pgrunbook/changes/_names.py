@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 from pgrunbook import errors
 from pgrunbook.db import Database
@@ -46,6 +47,11 @@ class Names:
         self._relations: dict[str, Relation | None] = {}
         self._schemas: dict[str, bool] = {}
         self.functions: list[str] = []
+        # the changes resolved so far
+        self.earlier: list[Any] = []
+        # what has been renamed: the name that it has by then, and by that the one that it had at first
+        self.moved: dict[Any, Any] = {}
+        self.origins: dict[Any, Any] = {}
         # lines of statements whose effect is not known
         self.blind: list[int] = []
         # by subject, whether it is there once the changes resolved so far are done

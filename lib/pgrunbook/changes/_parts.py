@@ -1,17 +1,21 @@
 """Taking a statement apart: each command of an ALTER TABLE, each object of a DROP or GRANT, is a change of its own.
 
-What blocks traffic in one statement and need not in several becomes several: a column, its rows, its constraints.
+What blocks traffic in one statement and need not in several becomes several: a column, its rows, its constraints. A new
+table's foreign keys come after it, since they lock other tables, and tables may refer to each other.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import postgast
 
 from pgrunbook import sqlfile
+from pgrunbook.changes import _constraints, _do_blocks
 from pgrunbook.sqlfile import SqlStatement, quoted
 
 _PB = postgast.pg_query_pb2
@@ -25,22 +29,40 @@ _ATTRIBUTES = {
     _PB.CONSTR_ATTR_ENFORCED: ("is_enforced", True),
     _PB.CONSTR_ATTR_NOT_ENFORCED: ("is_enforced", False),
 }
+# the elements of a CREATE SCHEMA in the order in which the server makes them
+_ELEMENTS = ("create_seq_stmt", "create_stmt", "view_stmt", "index_stmt", "create_trig_stmt", "grant_stmt")
+_OF_SEQUENCES = ("nextval", "currval", "setval")
 # functions that the server evaluates once for all rows that are there
 _ONCE = ("now", "transaction_timestamp", "statement_timestamp")
 
 
 def parts(statement: SqlStatement) -> list[SqlStatement]:
     """The statement's parts in order; itself where there is but one."""
-    return [part for one in _listed(statement) for part, _ in _taken_apart(one)]
+    if guarded := _do_blocks.inside(statement):
+        return [part for one in another(statement, guarded) for part in parts(one)]
+    found = [part for whole in _of_schema(statement) for one in _listed(whole) for part, _ in _taken_apart(one)]
+    if statement.node_kind == "create_schema_stmt":  # its tables may refer to each other
+        found.sort(key=lambda part: part.node_kind == "alter_table_stmt")
+    return found
 
 
 def column_of(statement: SqlStatement) -> str:
     """The `table.column` whose ADD COLUMN a statement is a part of; empty for none."""
     if not statement.whole or statement.whole == statement.sql:
         return ""
-    whole = sqlfile.split(statement.whole)[0]
-    found = (column for one in _listed(whole) for part, column in _taken_apart(one) if part.sql == statement.sql)
-    return next(found, "")
+    return _columns(statement.whole).get(statement.sql, "")
+
+
+@functools.lru_cache(maxsize=1024)
+def _columns(text: str) -> dict[str, str]:
+    """The `table.column` that each part of a statement adds, by the part's text."""
+    whole = sqlfile.split(text)[0]
+    found: dict[str, str] = {}
+    for one in another(whole, _do_blocks.inside(whole)) or [whole]:
+        for listed in _listed(one):
+            for part, column in _taken_apart(listed):
+                found.setdefault(part.sql, column)
+    return found
 
 
 def part_of(statement: SqlStatement, edit: Callable[[Any], None]) -> SqlStatement:
@@ -105,6 +127,8 @@ def _only(name: str, item: Any) -> Callable[[Any], None]:
 def _taken_apart(statement: SqlStatement) -> list[tuple[SqlStatement, str]]:
     """One command's parts, each with the `table.column` that they add."""
     node: Any = statement.node
+    if statement.node_kind == "create_stmt":
+        return [(part, "") for part in _of_table(statement)]
     if statement.node_kind != "alter_table_stmt" or node.objtype != _PB.OBJECT_TABLE:
         return [(statement, "")]
     command = node.cmds[0].alter_table_cmd
@@ -152,6 +176,104 @@ def _of_column(statement: SqlStatement, column: Any) -> Iterator[str]:
         yield from _not_null(statement, [column.colname])
     for constraint in own:
         yield _as_table_constraint(statement, column.colname, constraint)
+
+
+def _of_table(statement: SqlStatement) -> list[SqlStatement]:
+    """A table without its foreign keys, and each of those, named as the server would name it."""
+    node: Any = statement.node
+    keys: list[Any] = []
+    for element in node.table_elts:
+        if element.constraint.contype == _PB.CONSTR_FOREIGN:
+            keys.append(element.constraint)
+        for key in _gathered(element.column_def.constraints):
+            if key.contype == _PB.CONSTR_FOREIGN:
+                key.fk_attrs.add().string.sval = element.column_def.colname
+                keys.append(key)
+    if not keys or node.relation.relpersistence == "t":
+        return [statement]
+
+    def bare(made: Any) -> None:
+        kept = [e for e in made.table_elts if e.constraint.contype != _PB.CONSTR_FOREIGN]
+        del made.table_elts[:]
+        made.table_elts.extend(kept)
+        for element in made.table_elts:
+            if element.HasField("column_def"):
+                _without_foreign_key(element.column_def)
+
+    texts = [sqlfile.rewritten(statement.sql, bare)]
+    taken = {key.conname for key in keys}
+    for key in keys:
+        if not key.conname:
+            key.conname = _free_name(str(node.relation.relname), key, taken)
+            taken.add(key.conname)
+        texts.append(_adding(node.relation, key))
+    return another(statement, texts)
+
+
+def _without_foreign_key(column: Any) -> None:
+    """Take a column's REFERENCES away, with what is written behind it (DEFERRABLE, …)."""
+    kept: list[Any] = []
+    of_key = False
+    for item in column.constraints:
+        if item.constraint.contype not in _ATTRIBUTES:
+            of_key = item.constraint.contype == _PB.CONSTR_FOREIGN
+        if not of_key:
+            kept.append(item)
+    del column.constraints[:]
+    column.constraints.extend(kept)
+
+
+def _free_name(table: str, key: Any, taken: Iterable[str]) -> str:
+    columns = [k.string.sval for k in key.fk_attrs]
+    names = (_constraints.chosen_name(table, columns, f"fkey{n or ''}") for n in count())
+    return next(name for name in names if name not in taken)
+
+
+def _adding(relation: Any, constraint: Any) -> str:
+    def edit(node: Any) -> None:
+        node.relation.schemaname, node.relation.relname = relation.schemaname, relation.relname
+        _definition(node.cmds[0].alter_table_cmd).constraint.CopyFrom(constraint)
+
+    return sqlfile.rewritten("alter table t add check (true)", edit)
+
+
+def _of_schema(statement: SqlStatement) -> list[SqlStatement]:
+    """CREATE SCHEMA and what is made in it; itself where that is not certain to mean the same by itself."""
+    node: Any = statement.node
+    if statement.node_kind != "create_schema_stmt" or not node.schema_elts:
+        return [statement]
+    schema = node.schemaname or node.authrole.rolename
+    elements = sorted(node.schema_elts, key=lambda e: _ELEMENTS.index(e.WhichOneof("node")))
+    below: list[tuple[str, Any]] = [found for e in elements for found in sqlfile.walk(e)]
+    named: list[Any] = [n for _, n in below if n.DESCRIPTOR.name == "RangeVar"]
+    made = {_made_in_schema(e) for e in elements}
+    obscure = any(
+        (name == "common_table_expr" and n.ctename in made)
+        or (name == "func_call" and n.funcname[-1].string.sval in _OF_SEQUENCES)
+        for name, n in below
+    )
+    if obscure or not schema:
+        return [statement]
+    texts = []
+    for relation in named:
+        if relation.relname in made:
+            relation.schemaname = relation.schemaname or schema
+
+    def bare(only: Any) -> None:
+        del only.schema_elts[:]
+
+    for element in elements:
+        tree = postgast.parse("select 1")
+        tree.stmts[0].stmt.CopyFrom(element)
+        texts.append(str(postgast.deparse(tree)))
+    return another(statement, [sqlfile.rewritten(statement.sql, bare), *texts])
+
+
+def _made_in_schema(element: Any) -> str:
+    """The name of the relation that an element of CREATE SCHEMA makes; empty for what belongs to another."""
+    kind = element.WhichOneof("node")
+    field = {"create_stmt": "relation", "create_seq_stmt": "sequence", "view_stmt": "view"}.get(kind, "")
+    return str(getattr(getattr(element, kind), field).relname) if field else ""
 
 
 def _gathered(constraints: Any) -> list[Any]:

@@ -18,7 +18,7 @@ from pgrunbook.db import Database
 from pgrunbook.sqlfile import SqlStatement, quoted
 
 _PB = postgast.pg_query_pb2
-_SESSION_ROLES = {
+SESSION_ROLES = {
     _PB.ROLESPEC_CURRENT_USER: "select current_user::text",
     _PB.ROLESPEC_CURRENT_ROLE: "select current_user::text",
     _PB.ROLESPEC_SESSION_USER: "select session_user::text",
@@ -78,7 +78,7 @@ class PolicyChange(Defined):
 
     @property
     def together(self) -> str:
-        return row_security_of(self.relation)
+        return "" if self.fresh else row_security_of(self.relation)  # a new table has no rows to guard
 
     @property
     def idents(self) -> tuple[str, ...]:
@@ -207,7 +207,7 @@ def _nodes(message: Any, leave_out: str = "") -> Iterator[tuple[str, Any]]:
 
 def _name_role(role: Any, db: Database, written: SqlStatement) -> None:
     """Write a role's name for `current_user`, which is another one to the next session. Raises `PreflightFailed`."""
-    if query := _SESSION_ROLES.get(role.roletype):
+    if query := SESSION_ROLES.get(role.roletype):
         role.rolename = db.value(query)
         role.roletype = _PB.ROLESPEC_CSTRING
     if role.roletype == _PB.ROLESPEC_CSTRING and db.value("select to_regrole($1)", [quoted(role.rolename)]) is None:

@@ -180,11 +180,12 @@ class Privileges(Change, abc.ABC):
         grantees = tuple(dict.fromkeys(g or me for g in self.grantees))
         self._require_roles(names.db, grantees)
         kind = {"function": "f", "schema": "n", "type": "T"}.get(self.what, "r")
-        known = self
+        known, of_table = self, False
         if self.what == "relation":
             table = names.relation(self.schema, self.name, self.written, _RELATIONS)
             known = replace(self, schema=table.schema)
             kind = "s" if table.kind == "S" else "r"
+            of_table = table.kind in "rp"  # a new one is empty, and may be given a column between two grants
         elif self.what == "function":
             function = _functions.resolved(names, self.signature, self.written)
             known = replace(self, schema=function.schema, types=function.types)
@@ -196,7 +197,7 @@ class Privileges(Change, abc.ABC):
             " where grantee = 10 order by privilege_type",
             [kind],
         )
-        made = self.what in ("relation", "function") and names.makes(known.object)
+        made = self.what in ("relation", "function") and not of_table and names.makes(known.object)
         return replace(known, grantees=grantees, every=tuple(p for (p,) in every), made=made)
 
     def _require_roles(self, db: Database, grantees: Sequence[str]) -> None:
@@ -217,7 +218,8 @@ class Privileges(Change, abc.ABC):
 
     def followed_by(self, later: Sequence[Change]) -> Self:
         same = [(n, c) for n, c in enumerate(later) if isinstance(c, Privileges) and self._same_object(c)]
-        changed = replace(self, after=tuple(c for _, c in same))
+        taker = next((c for c in later if c.takes_away(self)), None)
+        changed = replace(self, after=tuple(c for _, c in same), later=taker)
         for n, c in same:
             raw = any(isinstance(between, RawSql) for between in later[:n])
             if self.is_grant and not c.is_grant and raw and any(c.takes(bit) for bit in self.bits):
@@ -298,7 +300,9 @@ class Privileges(Change, abc.ABC):
                 remedy=f"grant {quoted(owner.owner)} to {quoted(db.user)}; or run as the owner",
             )
         now = self._touched(self.entries(db) or [], {(b.grantee, b.privilege) for b in self.bits})
-        return {"before": sorted(now), "after": sorted(self.outcome(now))}
+        # they are undone before this one, or together with it
+        later = sorted({bit for c in self.after for bit in c.bits})
+        return {"before": sorted(now), "after": sorted(self.outcome(now)), "later": later}
 
     @staticmethod
     def _touched(entries: Iterable[_Entry], keys: set[tuple[str, str]]) -> frozenset[Bit]:
@@ -318,7 +322,8 @@ class Privileges(Change, abc.ABC):
             return Observation(State.ABSENT, "is as it was before")
         # what the undo revokes takes along what others gave since: options, and the same on columns
         revoked = {(b.grantee, b.privilege) for b in after - before}
-        others = sorted(b for b in (now ^ before) - changed if (b.grantee, b.privilege) in revoked)
+        unexpected = (now ^ before) - changed - _bits(captured.get("later", []))
+        others = sorted(b for b in unexpected if (b.grantee, b.privilege) in revoked)
         if others:
             return Observation(State.DIFFERENT, f"changed by another: {listed(others)}")
         return Observation(State.PRESENT)

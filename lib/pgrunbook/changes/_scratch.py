@@ -40,8 +40,9 @@ def scratch(db: Database, change: Change) -> Iterator[None]:
         ) from None
 
 
-def copy_table(db: Database, relation: str, name: str, *, including: str = "") -> str:
+def copy_table(db: Database, relation: str, name: str, *, including: str = "", partitioned_by: str = "") -> str:
     """An empty temporary copy of a table under its own name; returns the copy's qualified name. Takes ACCESS SHARE."""
     also = f" including {including}" if including else ""
-    db.execute(f"create temp table {quoted(name)} (like {relation}{also}) on commit drop")
+    key = f" partition by {partitioned_by}" if partitioned_by else ""
+    db.execute(f"create temp table {quoted(name)} (like {relation}{also}){key} on commit drop")
     return quoted("pg_temp", name)

@@ -18,6 +18,7 @@ from pgrunbook.changes._alter import AlterTable, accepting, is_empty, only_comma
 from pgrunbook.changes._base import (
     NOTHING_THERE,
     Change,
+    Defined,
     LockMode,
     Names,
     Observation,
@@ -88,6 +89,16 @@ class AddColumn(AlterTable):
         return quoted(self.schema, self.table, self.column)
 
     @property
+    def subject(self) -> str:
+        return f"column {self.object}"
+
+    def may_follow(self, before: Change) -> bool:
+        return isinstance(before, Defined) and before.drops
+
+    def follow(self, names: Names) -> None:
+        names.there[self.subject] = True
+
+    @property
     def _sequence(self) -> str:
         """The sequence that a serial or identity column brings along; empty for none."""
         identity = any(c.constraint.contype == _PB.CONSTR_IDENTITY for c in self._column.constraints)
@@ -137,7 +148,7 @@ class AddColumn(AlterTable):
 
     def followed_by(self, later: Sequence[Change]) -> Change:
         of_this = (isinstance(c, SetNotNull) and c.object == self.object for c in later)
-        return replace(self, becomes_not_null=any(of_this))
+        return replace(self, later=Change.followed_by(self, later).later, becomes_not_null=any(of_this))
 
     # -- state ---------------------------------------------------------------------------------------------
 

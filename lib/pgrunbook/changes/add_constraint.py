@@ -111,6 +111,9 @@ class AddConstraint(AlterTable):
     def subject(self) -> str:
         return f"constraint {self.object}"
 
+    def may_follow(self, before: Change) -> bool:
+        return before.kind == "drop_constraint"
+
     @property
     def idents(self) -> tuple[str, ...]:
         index = quoted(self.schema, self.name)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import postgast
 
 from pgrunbook import errors, sqlfile
+from pgrunbook.changes import _types
 from pgrunbook.changes._base import (
     Change,
     Defined,
@@ -21,7 +22,7 @@ from pgrunbook.changes._base import (
     one_transaction,
     quoted,
 )
-from pgrunbook.changes._functions import spelled, type_text
+from pgrunbook.changes._functions import Type, find_type, spelled, type_text
 from pgrunbook.changes._parts import part_of
 from pgrunbook.changes._remade import lost_by_drop, replaceable, way_back
 from pgrunbook.changes._scratch import scratch
@@ -39,13 +40,6 @@ class _Function:
     definition: str
     owner: str
     owns: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Type:
-    schema: str
-    name: str
-    is_array: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +121,7 @@ class CreateFunction(Defined):
             for part in (schema, self.name):
                 node.funcname.add().string.sval = part
             for type_name in _arguments(node):
-                self._qualify_type(type_name, names.db)
+                self._qualify_type(type_name, names)
 
         return CreateFunction(part_of(self.written, qualify), self.options)
 
@@ -166,7 +160,7 @@ class CreateFunction(Defined):
     def capture(self, db: Database) -> dict[str, Any]:
         before = self.now(db)
         if not before or not self.replaces:
-            return {"before": before}
+            return {"before": None}  # what stands there is dropped by an earlier change
 
         def back() -> None:
             self._make_on_scratch(db)
@@ -201,15 +195,16 @@ class CreateFunction(Defined):
             )
         return notes
 
-    def _qualify_type(self, type_name: Any, db: Database) -> None:
+    def _qualify_type(self, type_name: Any, names: Names) -> None:
         """Write a type as one that is found whatever the search_path. Raises `PreflightFailed` where there is none."""
         written = type_text(type_name)
-        found = db.one("type_name", _Type, name=written)
+        found = names.db.one("type_name", Type, name=written)
+        if found is None and (made := find_type(names, *_types.name_of(n.string.sval for n in type_name.names))):
+            found = replace(made, is_array=bool(type_name.array_bounds))
         if found is None:
             raise errors.PreflightFailed(
-                f"type {written} does not exist on {db.target.name} (line {self.written.line} of migrate.sql)",
-                remedy="check the runbook's search_path; a type that the migration itself makes has to be there before "
-                "the plan: make it in a runbook of its own",
+                f"type {written} does not exist on {names.db.target.name} (line {self.written.line} of migrate.sql)",
+                remedy="check the runbook's search_path and the target",
             )
         own = found.schema == "pg_catalog"
         schema = [] if own and found.name not in _OF_GRAMMAR else [found.schema]

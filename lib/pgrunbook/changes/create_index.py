@@ -17,7 +17,6 @@ from pgrunbook.changes._alter import accepting, defined_anew, dropped_before
 from pgrunbook.changes._base import (
     NOTHING_THERE,
     Change,
-    Defined,
     Estimate,
     LockMode,
     Names,
@@ -148,7 +147,11 @@ class CreateIndex(Change):
     def _name_by_the_server(self, names: Names, table: Relation) -> str:
         """The name that the server chooses; worked out as it does (ChooseIndexName) where the table is yet to come."""
         if table.oid:
-            return self._of_planned(names.db).name
+            try:
+                return self._of_planned(names.db).name
+            except errors.PreflightFailed:
+                if not names.earlier:  # it may need what an earlier change makes or renames
+                    raise
         parts: list[str] = []
         for element in (p.index_elem for p in [*self._node.index_params, *self._node.index_including_params]):
             called = element.expr.func_call.funcname
@@ -156,9 +159,6 @@ class CreateIndex(Change):
             taken = sum(p.rstrip("0123456789") == part for p in parts)
             parts.append(f"{part}{taken}" if part in parts else part)
         return _constraints.chosen_name(self.table, parts, "idx")
-
-    def may_follow(self, before: Change) -> bool:
-        return isinstance(before, Defined) and before.drops
 
     def resolved_sql(self) -> str:
         def qualify(node: Any) -> None:
@@ -220,6 +220,9 @@ class CreateIndex(Change):
         if self.partitioned:
             captured |= _partitions.remembered(db, self._seen(db))
         return captured
+
+    def foreknown(self) -> dict[str, Any]:
+        return {"partitioned": True} if self.partitioned else {}
 
     def apply(self, seen: Observation) -> list[Phase]:
         if self.plainly(seen):

@@ -28,6 +28,17 @@ _OUTSIDE_TRANSACTIONS = {
     "vacuum_stmt", "createdb_stmt", "dropdb_stmt", "create_table_space_stmt", "drop_table_space_stmt",
     "alter_system_stmt", "cluster_stmt", "reindex_stmt", "create_subscription_stmt", "drop_subscription_stmt",
 }  # fmt: skip
+# why there is no known way back, by the kind of statement
+_NO_WAY_BACK = {
+    "delete_stmt": "deletes rows, which no statement brings back",
+    "truncate_stmt": "empties tables, and no statement brings their rows back",
+    "insert_stmt": "adds rows, and its inverse has to say which ones to take out again",
+    "update_stmt": "changes rows whose old values are not kept, as it is written",
+    "merge_stmt": "changes rows whose old values are not kept, or adds some that its inverse has to take out again",
+    "create_role_stmt": "makes a role, which belongs to the whole server and not to this database",
+    "alter_role_stmt": "alters a role, which belongs to the whole server and not to this database",
+    "drop_role_stmt": "drops a role, which belongs to the whole server and not to this database",
+}
 _DECIDED_BY_THE_PLAN = {"transaction_stmt", "variable_set_stmt", "copy_stmt"}
 
 
@@ -52,13 +63,18 @@ class RawSql(Change):
     def irreversible(self) -> str:
         return "" if self.inverse else self.options.irreversible
 
+    @property
+    def no_way_back(self) -> str:
+        """Why nobody but its author knows the way back."""
+        return _NO_WAY_BACK.get(self.written.node_kind, "is of no known kind")
+
     def refusal(self) -> str:
         """Why the statement can't be run as it stands; empty when it can."""
         if unfit := unfit_for_replay(self.written):
             return unfit
         if not self.inverse and not self.options.irreversible:
             return (
-                f"is of no known kind: write its inverse into rollback.sql below a comment `-- undoes: {self.label}`, "
+                f"{self.no_way_back}: write its inverse into rollback.sql below a comment `-- undoes: {self.label}`, "
                 f'or set irreversible = "reason" under [objects."{self.label}"] in runbook.toml'
             )
         return ""

@@ -75,7 +75,7 @@ class RowSecurity(Defined):
 
     @property
     def together(self) -> str:
-        return row_security_of(self.relation)
+        return "" if self.fresh else row_security_of(self.relation)  # a new table has no rows to guard
 
     @property
     def idents(self) -> tuple[str, ...]:

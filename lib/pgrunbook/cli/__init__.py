@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from pgrunbook import __version__
-from pgrunbook.cli import reading, running, sandbox, writing
+from pgrunbook.cli import proving, reading, running, sandbox, writing
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -20,7 +20,7 @@ def main() -> None:
 
 for _command in (
     running.demo, reading.list_runbooks, reading.show, reading.plan, running.run, running.rollback, reading.status,
-    running.audit, running.load, running.monitor, writing.new, sandbox.sandbox,
+    running.audit, running.load, running.monitor, writing.new, proving.prove, sandbox.sandbox,
     reading.ledger,
 ):  # fmt: skip
     main.add_command(_command)

@@ -51,7 +51,7 @@ def print_json(value: Any) -> None:
 
 
 target_option = click.option(
-    "--target", default="sandbox", show_default=True, help="sandbox, a libpq service, or env:NAME."
+    "--target", default="sandbox", show_default=True, help="sandbox, a libpq service, env:NAME, or sqlite:FILE."
 )
 evidence_option = click.option(
     "--evidence", "evidence_dir", default="evidence", show_default=True, help="Folder for the runs' files."
@@ -90,15 +90,16 @@ def ended(found: RunOutcome, *, as_json: bool, demonstration: bool = False) -> i
 
 
 def common(runbook: str, target: str, run_id: str, evidence_dir: str) -> Any:
-    from pgrunbook import db, rehearsal
+    from pgrunbook import db, engines
     from pgrunbook import runbook as runbooks
     from pgrunbook.stages import Parameters
     from pgrunbook.stages._base import check_run_id
 
+    target = engines.typed(target)
     where = db.parse_target(target)
     check_run_id(run_id)
-    if where.is_sandbox and runbook:
-        rehearsal.ensure(runbooks.load(runbooks.project_root(), runbook))
+    if where.kind in ("sandbox", "sqlite") and runbook:
+        engines.of(where).ready(where, runbooks.load(runbooks.project_root(), runbook), lambda _: None)
     return Parameters(runbook=runbook, target=target, run_id=run_id, evidence_dir=evidence_dir)
 
 

@@ -71,30 +71,27 @@ def show(runbook: str, *, as_json: bool) -> None:
 @verb
 def plan(runbook: str, target: str, *, as_sql: bool, as_json: bool) -> int:
     """The changes against a target's catalog: lock, state, estimate, undo. Changes nothing."""
-    from pgrunbook import db, rehearsal, screen, second_opinion
-    from pgrunbook import plan as planning
+    from pgrunbook import db, engines, screen, second_opinion
     from pgrunbook import runbook as runbooks
     from pgrunbook.changes import State
     from pgrunbook.findings import EXIT_STATUS, Verdict
 
     about = runbooks.load(runbooks.project_root(), runbook)
-    where = db.parse_target(target)
-    if where.is_sandbox:
-        rehearsal.ensure(about)
-    with db.connect(
-        where, database=runbook, application_name=f"pgrunbook {runbook} plan", search_path=about.about.search_path
-    ) as session:
-        made = planning.make(about, session)
-    opinions = [] if as_sql else second_opinion.of(made)
-    notes = second_opinion.notes(opinions)
+    where = db.parse_target(engines.typed(target))
+    engine = engines.of(where)
+    engine.ready(where, about, lambda _: None)
+    drawn = engine.draw(where, about)
+    made = drawn.plan
+    opinions = None if as_sql else drawn.opinions()
+    notes = second_opinion.notes(opinions or [])
     if as_json:
         print_json(made.as_json(notes))
     elif as_sql:
-        timeout = about.about.limits.lock_timeout_ms or made.identity.deadlock_timeout_ms + 500
-        click.echo(planning.script(made, timeout), nl=False)
+        click.echo(drawn.script, nl=False)
     else:
         screen.plan(made.as_json(notes)["steps"])
-        screen.second_opinion(opinions)
+        if opinions is not None:
+            screen.second_opinion(opinions)
         click.echo(f"\nplan {made.digest}\n{len(made.left)} of {len(made.steps)} changes to do on {target}")
     different = any(s.seen.state is State.DIFFERENT for s in made.steps)
     return EXIT_STATUS[Verdict.FAILED if different else Verdict.PASSED]
@@ -108,17 +105,15 @@ def status(runbook: str, target: str, *, as_json: bool) -> None:
     """What the ledger says of a runbook's runs."""
     from dataclasses import asdict
 
-    from pgrunbook import db, rehearsal, screen
+    from pgrunbook import db, engines, screen
     from pgrunbook import runbook as runbooks
-    from pgrunbook.ledger import Ledger
 
     about = runbooks.load(runbooks.project_root(), runbook)
-    where = db.parse_target(target)
-    if where.is_sandbox:
-        rehearsal.ensure(about)
-    with db.connect(where, database=runbook, application_name=f"pgrunbook {runbook} status", read_only=True) as session:
-        ledger = Ledger(session, about.about.ledger.name)
-        found = [(r, ledger.steps(r.run_id)) for r in ledger.runs(runbook)]
+    where = db.parse_target(engines.typed(target))
+    engine = engines.of(where)
+    engine.ready(where, about, lambda _: None)
+    with engine.guard(where, about, "status", read_only=True) as guard:
+        found = [(r, guard.ledger.steps(r.run_id)) for r in guard.ledger.runs(runbook)]
     if as_json:
         content = [asdict(r) | {"steps": [asdict(s) for s in steps]} for r, steps in found]
         print_json({"runbook": runbook, "target": target, "runs": content})
@@ -141,19 +136,21 @@ def ledger() -> None:
 @ledger.command("sql")
 @click.option("--schema", default="pgrunbook", show_default=True, help="The ledger's schema, as in runbook.toml.")
 @click.option("--role", default="", help="The role that runs the runbooks and gets the privileges.")
+@target_option
 @verb
-def ledger_sql(schema: str, role: str, *, as_json: bool) -> None:
-    """The ledger's DDL, for an administrator where the role may not create it."""
+def ledger_sql(schema: str, role: str, target: str, *, as_json: bool) -> None:
+    """The ledger's DDL, for an administrator where the role may not create it. Of a target its kind counts."""
     from pydantic import ValidationError
 
+    from pgrunbook import db, engines
     from pgrunbook.description import Ledger
-    from pgrunbook.ledger import ddl
 
     try:
         Ledger.model_validate({"schema": schema})
     except ValidationError as e:
         raise WrongUsage(e.errors()[0]["msg"].removeprefix("Value error, "), remedy="--schema pgrunbook") from None
+    ddl = engines.of(db.parse_target(target)).ledger_sql(schema, role)
     if as_json:
-        print_json({"sql": ddl(schema, role)})
+        print_json({"sql": ddl})
     else:
-        click.echo(ddl(schema, role), nl=False)
+        click.echo(ddl, nl=False)

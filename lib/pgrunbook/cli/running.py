@@ -25,22 +25,25 @@ from pgrunbook.errors import WrongUsage
 @click.command()
 @click.argument("runbook", default="voip_v4")
 @click.option("--scale", default="1", show_default=True, help="Size of the rehearsal data.")
+@click.option("--target", default="sandbox", show_default=True, help="sandbox, or sqlite:FILE, which is made for it.")
 @evidence_option
 @verb
-def demo(runbook: str, scale: str, evidence_dir: str, *, as_json: bool) -> int:
-    """All stages on the embedded database, the way back, and a summary."""
-    from pgrunbook import headless, rehearsal
+def demo(runbook: str, scale: str, target: str, evidence_dir: str, *, as_json: bool) -> int:
+    """All stages on the embedded database, or a new SQLite file, the way back, and a summary."""
+    from pgrunbook import db, engines, headless, rehearsal
     from pgrunbook import runbook as runbooks
     from pgrunbook.stages import FORWARD, Parameters
 
     about = runbooks.load(runbooks.project_root(), runbook)
     size = rehearsal.scale(scale)
+    where = db.parse_target(engines.typed(target))
+    audited = where.is_sandbox and "audit" in about.about.model_fields_set
     with watching(as_json) as screen:
-        screen.say(f"sandbox: making the rehearsal database of {runbook}")
-        rehearsal.reset(about, size, screen.say)
+        screen.say(f"{where.name}: making the rehearsal database of {runbook}")
+        engines.of(where).rehearse(where, about, size, screen.say)
         found = headless.run(
-            Parameters(runbook=runbook, evidence_dir=evidence_dir),
-            ("audit", *FORWARD, "rollback") if "audit" in about.about.model_fields_set else (*FORWARD, "rollback"),
+            Parameters(runbook=runbook, target=where.name, evidence_dir=evidence_dir),
+            ("audit", *FORWARD, "rollback") if audited else (*FORWARD, "rollback"),
             screen,
             extra={"rollback": {"scope": "all"}},
             fresh=True,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pgrunbook import db, errors, runbook
+from pgrunbook import db, engines, errors, runbook
 from pgrunbook.stages import audit, baseline, checklist, load, migrate, monitor, rollback, verify
 from pgrunbook.stages._base import Parameters, Session, StageResult, open_session, runs, verdicts
 from pgrunbook.watch import Progress
@@ -48,6 +48,7 @@ def open_stage(name: str, parameters: Parameters, *, tell: Callable[[str], None]
     """Open a stage; on the sandbox the forerunners that it lacks are run first, elsewhere `MissingForerunner`."""
     stage = STAGES[name]
     root = runbook.project_root()
+    parameters = parameters.model_copy(update={"target": engines.recorded(parameters.target)})
     sandboxed = db.parse_target(parameters.target).is_sandbox
     if name == "rollback":
         try:

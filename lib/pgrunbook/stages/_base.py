@@ -22,7 +22,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from pgrunbook import db, errors, plan, rehearsal, runbook
+from pgrunbook import db, engines, errors, plan, runbook
 from pgrunbook.db import Database
 from pgrunbook.evidence import journal
 from pgrunbook.findings import Check, Verdict, verdict_of
@@ -115,10 +115,14 @@ class Session:
         if self._database is not None:
             self._database.close()
 
+    def identify(self) -> Identity:
+        """Who and where this session is."""
+        return plan.identify(self.database, standby_too=self.stage == "audit")
+
     @functools.cached_property
     def identity(self) -> Identity:
         """Which database this is; stops where the run began on another one."""
-        found = plan.identify(self.database, standby_too=self.stage == "audit")
+        found = self.identify()
         begun = journal.last(self.journal.events(), "run_started")
         if begun and begun["identity"] != list(found.key):
             raise errors.BadTarget(
@@ -127,6 +131,11 @@ class Session:
                 remedy="name that run's target, or begin a new run with 10_baseline",
             )
         return found
+
+    @property
+    def is_rehearsal(self) -> bool:
+        """Whether nobody but us works on it: what writes may be tried, and counts and answers have to be equal."""
+        return self.target.is_sandbox
 
     @property
     def ledger(self) -> Ledger:
@@ -139,6 +148,20 @@ class Session:
     def hold_lock(self) -> None:
         """Keep other runs of this runbook off this database until the stage ends. Raises `Busy`."""
         hold_lock(self._open.enter_context(self.connect("lock")), self.runbook.name)
+
+    def work(self, function: Callable[..., R]) -> Callable[..., R]:
+        """What does a part on this kind of database."""
+        return function
+
+    def for_sql(self) -> tuple[str, Any]:
+        """A connection for `%sql` that can't write, with its dialect as SQLAlchemy's URLs name it."""
+        connection = self.connect("sql", read_only=True)
+        self.on_close(connection.close)
+        return "postgresql+psycopg://", connection.driver_connection
+
+    def by_hand(self, statement: str) -> tuple[str, str]:
+        """A statement of `%sql` as it can be asked here, and a word on why it is another one."""
+        return statement, ""
 
     # -- what is written ----------------------------------------------------------------------------------
 
@@ -299,7 +322,7 @@ def part(
         session.event("part_started", part=function.__name__)
         started = time.monotonic()
         try:
-            found = function(session, *args, **kwargs)
+            found = session.work(function)(session, *args, **kwargs)
         except KeyboardInterrupt:
             error = errors.Aborted("interrupted by hand", remedy="run it again: what was done is kept")
             session.halt(error)
@@ -391,10 +414,11 @@ def open_session(
     else:
         about = runbook.load(root, parameters.runbook)
     check_run_id(parameters.run_id)
-    if target.is_sandbox:
-        rehearsal.ensure(about, tell)
+    engine = engines.of(target)
+    engine.require((stage,), target)
+    engine.ready(target, about, tell)
     run_id = parameters.run_id or _choose_run(parameters, stage, about, target)
-    session = Session(stage, parameters, root, about, target, run_id)
+    session = engine.session()(stage, parameters, root, about, target, run_id)
     try:
         _begin(session)
     except BaseException:
@@ -425,10 +449,9 @@ def _choose_run(parameters: Parameters, stage: str, about: Runbook, target: db.T
 
 def newest_owner(about: Runbook, target: db.Target, *, kept: bool = False) -> str:
     """The newest run that still owns anything, as the ledger has it: a rollback needs no evidence folder."""
-    with db.connect(target, database=about.name, application_name=f"pgrunbook {about.name} rollback") as session:
-        ledger = Ledger(session, about.about.ledger.name)
-        for row in ledger.runs(about.name):
-            if ledger.owns_anything(row.run_id, kept=kept):
+    with engines.of(target).guard(target, about, "rollback") as guard:
+        for row in guard.ledger.runs(about.name):
+            if guard.ledger.owns_anything(row.run_id, kept=kept):
                 return row.run_id
     raise errors.MissingForerunner(
         f"rollback: no run of {about.name} owns anything on {target.name}; there is nothing to undo",
@@ -438,7 +461,7 @@ def newest_owner(about: Runbook, target: db.Target, *, kept: bool = False) -> st
 
 def _begin(session: Session) -> None:
     """Reach the target before anything is written, then note the stage's start."""
-    identity = plan.identify(session.database, standby_too=session.stage == "audit")
+    identity = session.identify()
     known = session.journal.path.exists()
     if known:
         _ = session.identity  # compares with the run's own

@@ -44,7 +44,7 @@ class DatabaseSize:
 
 def quiet(session: Session) -> bool:
     """Whether nobody else writes, so that counts and answers have to be equal: the sandbox, or `live = false`."""
-    return session.target.is_sandbox or not session.runbook.about.live
+    return session.is_rehearsal or not session.runbook.about.live
 
 
 def tables(session: Session) -> list[TableSize]:
@@ -143,7 +143,7 @@ def kept(session: Session, name: str) -> list[Sample]:
 
 def may_write(session: Session) -> bool:
     """Whether what writes may be tried (and rolled back): on the sandbox, elsewhere where `production` says so."""
-    return session.target.is_sandbox or bool(getattr(session.parameters, "production", False))
+    return session.is_rehearsal or bool(getattr(session.parameters, "production", False))
 
 
 def run_probe(session: Session, assertion: Assertion) -> Check:
@@ -155,7 +155,7 @@ def run_probe(session: Session, assertion: Assertion) -> Check:
             db,
             lambda: session.connect("rival"),
             session.runbook.about.limits.query_timeout_s,
-            show_rows=session.target.is_sandbox,
+            show_rows=session.is_rehearsal,
         )
 
 

@@ -127,7 +127,7 @@ def _judge(
         words.append(_shown(signature))
         failed |= not signature.ok
     # the sandbox has no application behind it that a person could try: there the probe's answer is all there is
-    needs_person = bool(item.person) and not (session.target.is_sandbox and answered)
+    needs_person = bool(item.person) and not (session.is_rehearsal and answered)
     if failed:
         verdict = Verdict.FAILED
     elif signature is None and (needs_person or not answered):

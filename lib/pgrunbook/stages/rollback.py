@@ -106,6 +106,8 @@ def proof(session: Session) -> list[Proof]:
         others = [] if same else _differing(session, kind, excluded)
         if kind == "invalid index" and leftovers and set(others) <= {*leftovers, _NOT_TOLD} and not same:
             same, detail = True, "exception: an invalid leftover was not restored: " + "; ".join(leftovers.values())
+        elif others and set(others) <= {f"{ident}: gone" for ident in excluded}:  # there before as well, and changed
+            same, detail = True, "exception: stays changed: " + ", ".join(o.removesuffix(": gone") for o in others)
         elif not same:
             detail = "; ".join(others[:5]) or "differs"
             gates = not (session.runbook.about.live or unknown)

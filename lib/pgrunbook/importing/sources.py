@@ -1,0 +1,122 @@
+"""Where existing migrations come from: files of SQL, standard input, a Supabase folder, Alembic."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pgrunbook import errors, sqlfile
+from pgrunbook.sqlfile import SqlFileError
+
+STDIN = "<stdin>"
+_SUPABASE = re.compile(r"(\d+)_.*\.sql", re.DOTALL)
+_MANY = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One file's SQL. `name` is what people call it, in errors as well."""
+
+    name: str
+    sql: str
+
+    @property
+    def file(self) -> str:
+        """A name for its copy in the runbook's folder."""
+        return "stdin.sql" if self.name == STDIN else re.sub(r"[^\w.-]", "_", Path(self.name).name)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A migration as it was found.
+
+    `said` is where it comes from, in one line; `search_path` the schemas that its tool looks in; `notes` is what a
+    reader of the report has to know; `stamp` the revision that Alembic has to be told of afterwards.
+    """
+
+    said: str
+    texts: tuple[Text, ...]
+    down: tuple[Text, ...] = ()
+    search_path: tuple[str, ...] = ("public",)
+    notes: tuple[str, ...] = ()
+    stamp: str = ""
+
+
+def of_files(names: Sequence[str], down: Sequence[str] = ()) -> Source:
+    """SQL files in the order given; `-` is standard input. Raises `WrongUsage` with every file that can't be read."""
+    up, back = read(names), read(down)
+    return Source(f"SQL: {', '.join(t.name for t in up)}", up, back)
+
+
+def read(names: Sequence[str]) -> tuple[Text, ...]:
+    """Files by their names. Raises `WrongUsage`."""
+    found: list[Text] = []
+    wrong: list[str] = []
+    if list(names).count("-") > 1:
+        raise errors.WrongUsage("standard input can be read once only", remedy="name `-` once")
+    for name in names:
+        try:
+            found.append(Text(STDIN, _decoded(sys.stdin.buffer.read())) if name == "-" else _file(Path(name), name))
+        except SqlFileError as e:
+            wrong.append(f"{STDIN if name == '-' else name}:{e.line}: {e}")
+        except (OSError, ValueError) as e:  # a NUL character in the name is a ValueError
+            wrong.append(f"{name}: {getattr(e, 'strerror', None) or e}")
+    if wrong:
+        raise errors.WrongUsage("\n".join(wrong), remedy="SQL is read as UTF-8; iconv -f ENCODING -t UTF-8 makes it so")
+    return tuple(found)
+
+
+def _file(path: Path, name: str) -> Text:
+    return Text(name, sqlfile.decoded(path))
+
+
+def _decoded(raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as e:
+        raise SqlFileError(f"is not UTF-8 ({e.reason} at byte {e.start})", 1 + raw.count(b"\n", 0, e.start)) from None
+
+
+def of_supabase(folder: str, first: str, down: Sequence[str] = ()) -> Source:
+    """The migrations of a Supabase project in the order of their versions, from `first` on.
+
+    `folder` is the project's, its supabase/, or the migrations/ in that. Raises `WrongUsage`.
+    """
+    given = Path(folder)
+    where = next((p for p in (given / "supabase" / "migrations", given / "migrations", given) if p.is_dir()), None)
+    if where is None:
+        raise errors.WrongUsage(f"{folder}: no such folder", remedy="name the supabase folder, or its migrations/")
+    files = [(m[1], p) for p in where.iterdir() if p.is_file() and (m := _SUPABASE.fullmatch(p.name))]
+    files.sort(key=lambda f: (int(f[0]), f[1].name))
+    if not files:
+        raise errors.WrongUsage(
+            f"{where} has no migrations", remedy="they are called VERSION_name.sql, VERSION made of digits"
+        )
+    versions = [version for version, _ in files]
+    if twice := [v for n, v in enumerate(versions) if v in versions[:n]]:
+        raise errors.WrongUsage(
+            f"{where} has several migrations of version {twice[0]}", remedy="give each a version of its own"
+        )
+    if first and first not in versions:
+        raise errors.WrongUsage(
+            f"{where} has no migration of version {first}",
+            remedy=f"--from VERSION, one of: {_few(versions)}",
+        )
+    wanted = [p for version, p in files if not first or int(version) >= int(first)]
+    unversioned = sorted(p.name for p in where.iterdir() if p.suffix == ".sql" and not _SUPABASE.fullmatch(p.name))
+    texts = read([str(p) for p in wanted])
+    return Source(
+        f"Supabase: {where}, {len(wanted)} of {len(files)} migrations" + (f" from {first} on" if first else ""),
+        tuple(Text(Path(t.name).name, t.sql) for t in texts),
+        read(down),
+        ("public", "extensions"),
+        tuple(f"{name}: skipped, as Supabase does: its name begins with no version" for name in unversioned),
+    )
+
+
+def _few(versions: Sequence[str]) -> str:
+    shown = versions[-_MANY:]
+    return ", ".join(shown) + (f" and {len(versions) - _MANY} before" if len(versions) > _MANY else "")

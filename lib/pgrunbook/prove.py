@@ -1,0 +1,548 @@
+"""The proof of a migration on a throw-away copy of a schema: apply, undo, compare, apply again, statement by statement.
+
+What holds is said of every statement by the schema's fingerprint before and after it; nothing is claimed of what the
+copy can't show. A BEGIN … COMMIT is carried out apart once, only to know what stands between its statements.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from pgrunbook import changes, errors, fingerprint, schema_copy, sqlfile
+from pgrunbook import plan as planning
+from pgrunbook.changes import RawSql, Walk
+from pgrunbook.db import Database, Target
+from pgrunbook.execute import Done, Executor
+from pgrunbook.findings import EXIT_STATUS, Verdict
+from pgrunbook.ledger import Ledger
+from pgrunbook.plan import Plan, Step
+from pgrunbook.runbook import Runbook
+from pgrunbook.schema_copy import Copies, Copy
+from pgrunbook.sqlfile import SqlStatement, quoted, walk
+from pgrunbook.watch import Progress
+
+Tell = Callable[[str], None]
+Objects = Mapping[str, str]
+
+DONE, THERE, FAILED, DIFFERS, NOT_REACHED = "done", "there before", "failed", "differs", "not reached"
+AS_BEFORE, IN_PART, KEPT, NOTHING = "as before", "in part", "kept", "nothing to undo"
+_UNTOUCHED = {"there before", "done before"}
+_TOLD = 5
+_ROWS = "select count(*) || '/' || coalesce(sum(pg_catalog.hashtextextended(t::text, 0)::numeric), 0) from only {} t"
+
+
+@dataclass(frozen=True, slots=True)
+class StepProof:
+    """What holds of one statement. `irreversible` is why it has no exact way back; empty where it has one."""
+
+    position: int
+    kind: str
+    object: str
+    line: int
+    applied: str
+    undone: str
+    again: str
+    irreversible: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class DownProof:
+    """What the authored way back leaves of the migration, takes too much, or changes."""
+
+    verdict: Verdict
+    left: tuple[str, ...]
+    taken: tuple[str, ...]
+    changed: tuple[str, ...]
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """A proof's end. `differs` are sentences, each about a statement and the objects that differ."""
+
+    runbook: str
+    target: str
+    verdict: Verdict
+    seconds: float
+    steps: tuple[StepProof, ...]
+    down: DownProof | None
+    differs: tuple[str, ...]
+    not_proven: tuple[str, ...]
+
+    @property
+    def exit_status(self) -> int:
+        return EXIT_STATUS[self.verdict]
+
+    def as_json(self) -> dict[str, Any]:
+        """The proof as `--json` prints it."""
+        return asdict(self) | {"seconds": round(self.seconds, 3)}
+
+    def line(self) -> str:
+        """The verdict as one line."""
+        done = sum(s.applied == DONE for s in self.steps)
+        back = sum(s.undone == AS_BEFORE for s in self.steps)
+        irreversible = sum(bool(s.irreversible) for s in self.steps)
+        words = f"{done} of {len(self.steps)} changes carried out, {back} taken back exactly"
+        words += f", {irreversible} irreversible" if irreversible else ""
+        return f"{self.verdict.value}: {words}, in {self.seconds:.1f} s"
+
+
+def prove(runbook: Runbook, source: Target, *, on: Target | None = None, tell: Tell = lambda _: None) -> Proven:
+    """Prove a runbook on a copy of the schema of `source`, on the sandbox or in the empty database `on`.
+
+    Raises what makes it wrong to begin, and `PreflightFailed` where the plan can't be made.
+    """
+    started = time.monotonic()
+    made = [str(s.written.node.role) for s in runbook.changes if s.written.node_kind == "create_role_stmt"]  # type: ignore[attr-defined]
+    with schema_copy.copies(runbook, source, on, _roles_of(runbook), made, tell) as found:
+        proof = _Proof(runbook, found, tell)
+        proof.run()
+    return proof.end(source, time.monotonic() - started)
+
+
+def _roles_of(runbook: Runbook) -> list[str]:
+    """The roles that the migration names."""
+    nodes = [n for c in runbook.changes for _, n in walk(c.written.node) if n.DESCRIPTOR.name == "RoleSpec"]
+    return list(dict.fromkeys(str(n.rolename) for n in nodes if n.rolename))  # type: ignore[attr-defined]
+
+
+@dataclass(slots=True)
+class _Row:
+    """What is known of one statement so far."""
+
+    step: Step
+    applied: str = NOT_REACHED
+    undone: str = NOT_REACHED
+    again: str = NOT_REACHED
+    irreversible: str = ""
+    details: list[str] = field(default_factory=list)
+
+    @property
+    def line(self) -> int:
+        return self.step.change.written.line
+
+    def proof(self) -> StepProof:
+        detail = "; ".join(dict.fromkeys(self.details))
+        step = self.step
+        return StepProof(
+            step.position, step.kind, step.object, self.line, self.applied, self.undone, self.again, self.irreversible,
+            detail,
+        )  # fmt: skip
+
+
+class _Quiet:
+    """Tells of a change that takes long, and of nothing else."""
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+
+    def progress(self, progress: Progress) -> None:
+        self._tell(f"{progress.position} of {progress.count}, {progress.object}: {progress.phase}")
+
+    def event(self, name: str, **data: Any) -> None: ...
+
+
+class _Proof:
+    """One proof under way."""
+
+    def __init__(self, runbook: Runbook, copies: Copies, tell: Tell) -> None:
+        self._runbook = runbook
+        self._copies = copies
+        self._tell = tell
+        self._rows: dict[int, _Row] = {}
+        self._start: Objects = {}
+        # what the catalog held before a statement, by position; not of those amid others that are committed together
+        self._before: dict[int, Objects] = {}
+        # what statements that stay have changed, and what is blamed on a statement already
+        self._excused: set[str] = set()
+        self._blamed: set[str] = set()
+        self._differs: list[str] = []
+        self._not_proven: list[str] = []
+        self._down: DownProof | None = None
+        self._whole: Objects = {}
+        self._rows_before: dict[str, str] = {}
+        # undone since the catalog was last compared
+        self._unlooked: list[_Row] = []
+        # positions: the last of what is undone together, and what has no way back of its own
+        self._ends: set[int] = set()
+        self._wayless: set[int] = set()
+        # what the latter leave for the way back of others
+        self._later_names: set[str] = set()
+
+    # -- the course of it ---------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """The whole proof."""
+        self._look_between()
+        copy = self._copies.fresh()
+        applied = self._forward(copy)
+        self._back(copy)
+        if applied:
+            if any(r.irreversible for r in self._rows.values()):
+                copy = self._copies.fresh()
+            self._forward_again(copy)
+        self._authored()
+
+    def end(self, source: Target, seconds: float) -> Proven:
+        """What was found."""
+        if self._rows and all(r.applied == THERE for r in self._rows.values()):
+            self._differs.append("nothing was proven: every change is there already")
+        for row in self._rows.values():
+            if row.applied == THERE:
+                self._not_proven.append(f"line {row.line}, {row.step.object}: it was there before, so is its way back")
+            elif row.irreversible:
+                self._not_proven.append(f"line {row.line}, {row.step.object}: {row.irreversible}")
+        verdict = Verdict.FAILED if self._differs else Verdict.PASSED
+        return Proven(
+            self._runbook.name,
+            source.name,
+            verdict,
+            seconds,
+            tuple(self._rows[p].proof() for p in sorted(self._rows)),
+            self._down,
+            tuple(self._differs),
+            (*self._copies.notes, *self._not_proven),
+        )
+
+    def _look_between(self) -> None:
+        """Carry out what is committed together in pieces, to know what the catalog holds between them.
+
+        Where it does not work in pieces, only the whole is compared.
+        """
+        blocks = Counter(c.written.block for c in self._runbook.changes if c.written.block)
+        if max(blocks.values(), default=0) < 2:
+            return
+        copy = self._copies.fresh()
+        with self._at(copy) as session:
+            made = self._plan(session)
+            if all(len(group) == 1 for group in made.groups()):
+                return
+            apart = replace(made, steps=tuple(replace(s, change=replace(s.change, block=0)) for s in made.steps))
+            self._before[1] = self._look()
+            with suppress(errors.StatementFailed, errors.PreflightFailed):
+                for group, _ in self._carry_out(copy, session, apart, "apart"):
+                    self._before[group[-1].position + 1] = self._look()
+
+    def _forward(self, copy: Copy) -> bool:
+        """Apply for the first time; whether all of it was."""
+        with self._at(copy) as session:
+            self._start = self._look()
+            self._rows_before = self._contents(session)
+            made = self._plan(session)
+            self._rows = {s.position: _Row(s) for s in made.steps}
+            for row in self._rows.values():
+                row.irreversible = row.step.change.irreversible
+            self._before[1] = self._start
+            try:
+                for group, done in self._carry_out(copy, session, made, "first"):
+                    for one in done:
+                        row = self._rows[one.position]
+                        row.applied = THERE if one.outcome in _UNTOUCHED and not row.step.change.is_check else DONE
+                        row.undone = NOTHING if row.applied == THERE or row.step.change.is_check else NOT_REACHED
+                    self._before[group[-1].position + 1] = self._look()
+                    self._tell(f"applied {group[-1].position} of {len(made.steps)}")
+            except (errors.StatementFailed, errors.PreflightFailed) as e:
+                self._blame_next("applied", e, lambda r: r.applied == NOT_REACHED)
+                return False
+            self._whole = self._before[len(made.steps) + 1]
+            self._verify(session, made)
+        return True
+
+    def _verify(self, session: Database, made: Plan) -> None:
+        for step in made.steps:
+            for check in step.change.verify(session):
+                row = self._rows[step.position]
+                if check.verdict is Verdict.FAILED and check.gates:
+                    row.applied = FAILED
+                    self._blame(row, f"applied, it is {check.measured}, not {check.claimed}; {check.detail}")
+                elif check.verdict is Verdict.NOT_MEASURABLE and step.change.by_ledger:
+                    row.details.append("only the ledger tells whether it was done")
+
+    def _back(self, copy: Copy) -> None:
+        """Undo, statement by statement, and undo again, which does nothing."""
+        everything = frozenset(n for r in self._rows.values() for n in (r.step.object, r.step.change.label))
+        with self._at(copy) as session, self._executor(copy, "first") as executor:
+            try:
+                self._foresee(executor)
+                for done in executor.undo("all", everything):
+                    self._undone(done)
+                    self._tell(f"undone, {done.position - 1} left")
+            except (errors.StatementFailed, errors.PreflightFailed, errors.RollbackFailed, ValueError) as e:
+                failed = [p for p, r in self._rows.items() if r.undone == NOT_REACHED and r.applied != NOT_REACHED]
+                if failed:
+                    self._fail("undone", self._rows[max(failed)], "undone", e)
+                return
+            self._later_names.clear()
+            if left := self._left(self._start, self._look()):
+                self._differs.append(f"undone, the schema is not as before: {_listed(left)}")
+            self._compare_rows(session)
+            once = self._look()
+            words = [d.object for d in executor.undo("all", everything) if d.outcome != "kept"]
+            words += fingerprint.differing(once, self._look())
+            if words:
+                self._differs.append(f"undone a second time, something is done: {_listed(words)}")
+
+    def _foresee(self, executor: Executor) -> None:
+        """What is undone together is compared after the last of it; what has no way back of its own only at the end."""
+        rows = [r for r in reversed(executor.ledger.steps("first")) if r.open]
+        found = [(r, changes.again(r.kind, r.resolved_sql, r.options, r.position)) for r in rows]
+        groups = groupby(found, key=lambda one: one[1].together or str(one[0].position))
+        self._ends = {list(group)[-1][0].position for _, group in groups}
+        self._wayless = {r.position for r, change in found if not change.undo(r.captured)}
+
+    def _undone(self, done: Done) -> None:
+        row = self._rows[done.position]
+        if done.outcome == "kept":
+            row.undone = KEPT
+            row.details.append(done.detail)
+            self._excused |= set(self._changed_around(done.position))
+            return
+        if done.outcome == "left":
+            row.undone = FAILED
+            self._blame(row, f"its undo left it: {done.detail}")
+            return
+        row.undone = NOTHING if done.outcome == "had not been done" else AS_BEFORE
+        self._unlooked.append(row)
+        if done.position not in self._ends or (before := self._before.get(done.position)) is None:
+            return
+        several, self._unlooked = self._unlooked, []
+        now = self._look()
+        if done.position in self._wayless and not row.irreversible:
+            names = set(_names(before, now)) - self._blamed - self._later_names
+            row.details += ["taken back with what it belongs to"] if names else []
+            self._later_names |= names
+            return
+        if not (left := self._left(before, now)):
+            return
+        if row.irreversible:
+            row.undone = IN_PART
+            row.details.append(f"what is not brought back: {_listed(left)}")
+            self._excused |= {w.rpartition(": ")[0] for w in left}
+            return
+        with_others = f"with lines {', '.join(str(r.line) for r in several[:-1])}, " if len(several) > 1 else ""
+        for one in several:
+            one.undone = DIFFERS
+        self._blame(row, f"{with_others}undone, the schema is not as before it: {_listed(left)}")
+
+    def _changed_around(self, position: int) -> list[str]:
+        """What the catalog holds differently from before a statement, or those that it is committed with, to after."""
+        before = max(p for p in self._before if p <= position)
+        after = min((p for p in self._before if p > position), default=before)
+        return _names(self._before[before], self._before[after])
+
+    def _left(self, before: Objects, now: Objects) -> list[str]:
+        """What differs and is no other statement's fault; it is blamed once."""
+        told = self._excused | self._blamed | self._later_names
+        names = [n for n in _names(before, now) if n not in told]
+        self._blamed |= set(names)
+        return fingerprint.differing(*({n: v for n, v in side.items() if n in names} for side in (before, now)))
+
+    def _forward_again(self, copy: Copy) -> None:
+        """Apply a second time, and a third, which finds everything there."""
+        with self._at(copy) as session:
+            if self._once_more(copy, session, "second", "applied again"):
+                self._once_more(copy, session, "third", "a further run")
+
+    def _once_more(self, copy: Copy, session: Database, run: str, word: str) -> bool:
+        reached: set[int] = set()
+        try:
+            for _, done in self._carry_out(copy, session, self._plan(session), run):
+                for one in done:
+                    reached.add(one.position)
+                    row = self._rows[one.position]
+                    row.again = row.again if row.again == FAILED else DONE
+                    if run == "third" and one.outcome not in _UNTOUCHED and not row.step.change.is_check:
+                        row.again = FAILED
+                        self._blame(row, f"a further run does it again: {one.outcome}")
+        except (errors.StatementFailed, errors.PreflightFailed) as e:
+            self._blame_next("again", e, lambda r: r.step.position not in reached, word)
+            return False
+        if differing := fingerprint.differing(self._whole, self._look()):
+            self._blame_objects(f"{word}, the schema is not as after the first time", differing)
+            return False
+        return True
+
+    def _blame_objects(self, text: str, differing: Sequence[str]) -> None:
+        """Blame what differs on the statement that changed it the first time, where that is known."""
+        for word in differing:
+            name = word.rpartition(": ")[0]
+            row = next((r for p, r in reversed(self._rows.items()) if name in self._changed_by(p)), None)
+            if row:
+                row.again = DIFFERS
+                self._blame(row, f"{text}: {word}")
+            else:
+                self._differs.append(f"{text}: {word}")
+
+    def _changed_by(self, position: int) -> list[str]:
+        before, after = self._before.get(position), self._before.get(position + 1)
+        return _names(before, after) if before is not None and after is not None else []
+
+    def _authored(self) -> None:
+        """The way back that came with the migration, in the place of the derived one."""
+        path = self._runbook.folder / "source" / "down.sql"
+        if not path.is_file():
+            return
+        statements = _statements(path)
+        copy = self._copies.fresh()
+        with self._at(copy) as session:
+            start = self._look()
+            try:
+                for _ in self._carry_out(copy, session, self._plan(session), "down"):
+                    pass
+            except (errors.StatementFailed, errors.PreflightFailed):
+                return  # told already
+            trouble = _run_down(session, statements)
+            words = fingerprint.differing(start, self._look())
+        ends = {
+            e: tuple(w.rpartition(": ")[0] for w in words if w.endswith(f": {e}")) for e in ("new", "gone", "changed")
+        }
+        holds = not words and not trouble
+        self._down = DownProof(
+            Verdict.PASSED if holds else Verdict.FAILED, ends["new"], ends["gone"], ends["changed"], trouble
+        )
+        said = trouble or f"it leaves or takes: {_listed(words)}"
+        if not holds and any(r.irreversible for r in self._rows.values()):
+            self._not_proven.append(f"source/down.sql: {said}; not all of the migration can be taken back")
+        elif not holds:
+            self._differs.append(f"source/down.sql, the authored way back: {said}")
+
+    # -- means --------------------------------------------------------------------------------------------
+
+    def _plan(self, session: Database) -> Plan:
+        return planning.make(self._runbook, session)
+
+    @contextmanager
+    def _at(self, copy: Copy) -> Iterator[Database]:
+        """A session on a copy, and one that only takes fingerprints."""
+        with copy.connect("main") as session, copy.connect("look") as self._eyes:
+            fingerprint.looking(self._eyes)
+            yield session
+
+    def _look(self) -> Objects:
+        return fingerprint.seen(self._eyes, self._runbook.about.ledger.name)
+
+    @contextmanager
+    def _executor(self, copy: Copy, run: str) -> Iterator[Executor]:
+        about = self._runbook.about
+        settings = dict(planning.build_settings(about.build, is_sandbox=copy.target.is_sandbox))
+        with Executor(
+            self._runbook.name,
+            run,
+            copy.connect,
+            about.limits,
+            settings,
+            about.ledger.name,
+            _Quiet(self._tell),
+            about.backfill,
+        ) as executor:
+            yield executor
+
+    def _carry_out(
+        self, copy: Copy, session: Database, made: Plan, run: str
+    ) -> Iterator[tuple[tuple[Step, ...], list[Done]]]:
+        """Carry a plan out; yields the steps that were committed together with what became of them."""
+        ledger = Ledger(session, self._runbook.about.ledger.name)
+        ledger.create()
+        ledger.begin(run, self._runbook.name, made.digest, made.identity.key, made.search_path, {})
+        with self._executor(copy, run) as executor:
+            each = executor.migrate(made, "wait")
+            for group in made.groups():
+                yield group, [next(each) for _ in group]
+            for _ in each:  # the run's end
+                pass
+
+    def _contents(self, session: Database) -> dict[str, str]:
+        """A digest of every table's rows, in whatever order; only where the copy has rows."""
+        if not self._copies.rows:
+            return {}
+        tables = session.rows(
+            "select n.nspname, c.relname from pg_catalog.pg_class c join pg_catalog.pg_namespace n"
+            " on n.oid = c.relnamespace where c.relkind in ('r', 'p') and n.nspname !~ '^pg_'"
+            " and n.nspname not in ('information_schema', $1) order by 1, 2",
+            [self._runbook.about.ledger.name],
+        )
+        return {name: session.value(_ROWS.format(name)) for name in (quoted(*t) for t in tables)}
+
+    def _compare_rows(self, session: Database) -> None:
+        lost = [r.step for r in self._rows.values() if r.irreversible]
+        if any(isinstance(s.change, RawSql) for s in lost):
+            self._not_proven.append("the rows: a statement that stays may have changed any")
+            return
+        after = self._contents(session)
+        excused = {s.change.relation for s in lost}
+        changed = [t for t, rows in self._rows_before.items() if t not in excused and after.get(t, rows) != rows]
+        for table in changed:
+            writers = [r for r in self._rows.values() if r.step.change.relation == table and _writes(r.step)]
+            for row in writers:
+                row.undone = DIFFERS
+                self._blame(
+                    row, f"undone, the rows of {table} are not as before; a trigger may have changed them as well"
+                )
+            if not writers:
+                self._differs.append(f"undone, the rows are not as before: {table}")
+
+    # -- what does not hold -------------------------------------------------------------------------------
+
+    def _blame(self, row: _Row, text: str) -> None:
+        row.details.append(text)
+        self._differs.append(f"line {row.line} of migrate.sql, {row.step.kind} {row.step.object}: {text}")
+
+    def _fail(self, column: str, row: _Row, word: str, error: Exception) -> None:
+        setattr(row, column, FAILED)
+        if column == "applied":
+            row.undone = NOTHING
+        self._blame(row, f"{word}: {getattr(error, 'message', error)}")
+
+    def _blame_next(self, column: str, error: Exception, open_: Callable[[_Row], bool], word: str = "applied") -> None:
+        """Blame the first statement that was not reached."""
+        row = next((r for r in self._rows.values() if open_(r)), None)
+        if row:
+            self._fail(column, row, word, error)
+        else:
+            self._differs.append(f"{word}: {getattr(error, 'message', error)}")
+
+
+def _by_end(words: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Objects by what became of them."""
+    told = [w.rpartition(": ") for w in words]
+    return {end: tuple(name for name, _, word in told if word == end) for end in ("new", "gone", "changed")}
+
+
+def _writes(step: Step) -> bool:
+    """Whether it writes rows that were there before."""
+    return any(isinstance(phase, Walk) for phase in step.safe)
+
+
+def _names(before: Objects, after: Objects) -> list[str]:
+    return [n for n in sorted({*before, *after}) if before.get(n) != after.get(n)]
+
+
+def _listed(words: Sequence[str]) -> str:
+    return "; ".join(words[:_TOLD]) + (f" and {len(words) - _TOLD} more" if len(words) > _TOLD else "")
+
+
+def _statements(path: Path) -> tuple[SqlStatement, ...]:
+    try:
+        return sqlfile.read(path).statements
+    except sqlfile.SqlFileError as e:
+        raise errors.InvalidRunbook(f"source/{path.name}:{e.line}: {e}", remedy="mend the file") from None
+
+
+def _run_down(session: Database, statements: Sequence[SqlStatement]) -> str:
+    """Run the authored way back as it is written; what stopped it."""
+    for statement in statements:
+        try:
+            session.execute(statement.sql)
+        except errors.StatementFailed as e:
+            with suppress(errors.StatementFailed):
+                session.execute("rollback")
+            return f"line {statement.line} fails: {e.message}"
+    return ""

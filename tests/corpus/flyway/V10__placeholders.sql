@@ -1,0 +1,2 @@
+-- expect: refused: syntax error
+CREATE TABLE ${schema}.things (id INT);

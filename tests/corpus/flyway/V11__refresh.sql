@@ -1,0 +1,3 @@
+-- expect: round-trip
+-- setup: shop.sql
+REFRESH MATERIALIZED VIEW sales;

@@ -1,0 +1,3 @@
+-- expect: round-trip
+-- setup: shop.sql
+LOCK TABLE orders IN EXCLUSIVE MODE;

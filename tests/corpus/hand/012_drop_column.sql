@@ -1,0 +1,3 @@
+-- expect: irreversible: column
+-- setup: shop.sql
+alter table orders drop column note;

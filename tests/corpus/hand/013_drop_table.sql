@@ -1,0 +1,3 @@
+-- expect: irreversible: rows
+-- setup: shop.sql
+drop table order_items;

@@ -1,0 +1,3 @@
+-- expect: irreversible: brings their rows back
+-- setup: shop.sql
+truncate order_items;

@@ -1,0 +1,3 @@
+-- expect: round-trip
+-- setup: shop.sql
+drop function order_size(bigint);

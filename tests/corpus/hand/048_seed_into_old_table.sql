@@ -1,0 +1,3 @@
+-- expect: irreversible: adds rows
+-- setup: shop.sql
+insert into products (sku, title, price) values ('sku-new', 'New', 1);

@@ -1,0 +1,3 @@
+-- expect: round-trip
+-- setup: shop.sql
+reindex index concurrently orders_customer_id_idx;

@@ -1,0 +1,3 @@
+-- expect: round-trip
+-- setup: shop.sql
+create rule protect as on delete to customers do instead nothing;

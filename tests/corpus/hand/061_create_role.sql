@@ -1,0 +1,2 @@
+-- expect: round-trip
+create role corpus_made nologin;

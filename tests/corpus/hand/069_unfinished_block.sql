@@ -1,0 +1,3 @@
+-- expect: refused: no COMMIT ends
+begin;
+create table t (id int);

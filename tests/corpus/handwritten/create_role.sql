@@ -1,0 +1,3 @@
+-- expect: round-trip
+-- setup: store.sql
+create role corpus_reporting nologin;

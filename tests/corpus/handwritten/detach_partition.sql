@@ -1,0 +1,3 @@
+-- expect: round-trip
+-- setup: store.sql
+alter table events detach partition events_2025;

@@ -1,0 +1,3 @@
+-- expect: round-trip
+-- setup: store.sql
+alter table orders disable trigger orders_touch;

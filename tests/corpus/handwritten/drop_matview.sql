@@ -1,0 +1,3 @@
+-- expect: round-trip
+-- setup: store.sql
+drop materialized view totals;

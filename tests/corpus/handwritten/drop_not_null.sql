@@ -1,0 +1,3 @@
+-- expect: round-trip
+-- setup: store.sql
+alter table products alter column title drop not null;

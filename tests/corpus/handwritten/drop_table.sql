@@ -1,0 +1,3 @@
+-- expect: irreversible: rows
+-- setup: store.sql
+drop table audit_log;

@@ -1,0 +1,3 @@
+-- expect: refused: depends on it
+-- setup: store.sql
+drop table customers cascade;

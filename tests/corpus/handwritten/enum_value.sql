@@ -1,0 +1,3 @@
+-- expect: irreversible: enum
+-- setup: store.sql
+alter type mood add value if not exists 'ecstatic' after 'high';

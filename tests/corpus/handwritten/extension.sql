@@ -1,0 +1,4 @@
+-- expect: round-trip
+-- setup: store.sql
+create extension if not exists pg_trgm;
+create index customers_name_trgm on customers using gin (name gin_trgm_ops);

@@ -1,0 +1,4 @@
+-- expect: round-trip
+-- setup: store.sql
+create schema extensions;
+create extension citext with schema extensions;

@@ -1,0 +1,3 @@
+-- expect: round-trip
+-- setup: store.sql
+create index events_kind on events (kind, at);

@@ -1,0 +1,3 @@
+-- expect: round-trip
+-- setup: store.sql
+refresh materialized view concurrently totals;

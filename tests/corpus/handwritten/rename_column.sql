@@ -1,0 +1,3 @@
+-- expect: round-trip
+-- setup: store.sql
+alter table orders rename column note to remark;

@@ -1,0 +1,3 @@
+-- expect: round-trip
+-- setup: store.sql
+alter type mood rename value 'fair' to 'even';

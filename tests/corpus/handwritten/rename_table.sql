@@ -1,0 +1,3 @@
+-- expect: round-trip
+-- setup: store.sql
+alter table audit_log rename to journal;

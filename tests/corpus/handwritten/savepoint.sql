@@ -1,0 +1,6 @@
+-- expect: refused: transaction
+-- setup: store.sql
+begin;
+savepoint a;
+create table b (id int);
+commit;

@@ -1,0 +1,3 @@
+-- expect: refused: syntax error
+-- setup: store.sql
+create index on orders (total;

@@ -1,0 +1,3 @@
+-- expect: round-trip
+-- setup: store.sql
+create table orders_shadow (like orders including all);

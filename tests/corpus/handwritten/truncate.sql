@@ -1,0 +1,3 @@
+-- expect: irreversible: rows
+-- setup: store.sql
+truncate audit_log;

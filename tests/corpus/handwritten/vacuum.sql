@@ -1,0 +1,4 @@
+-- expect: round-trip
+-- setup: store.sql
+vacuum (analyze) orders;
+vacuum analyze customers;

@@ -1,0 +1,3 @@
+-- expect: irreversible: rows
+-- setup: shop.sql
+DROP TABLE IF EXISTS order_items;

@@ -1,0 +1,3 @@
+-- expect: irreversible: column
+-- setup: rails.sql
+ALTER TABLE "users" DROP COLUMN "name";

@@ -1,0 +1,9 @@
+-- expect: irreversible: rows
+-- setup: shop.sql
+-- Revert flipr:items from pg
+
+BEGIN;
+
+DROP TABLE order_items;
+
+COMMIT;

@@ -1,0 +1,3 @@
+-- expect: irreversible: column
+-- setup: supabase.sql
+alter table "public"."contacts" drop column "opted_out";

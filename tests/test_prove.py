@@ -1,0 +1,253 @@
+"""Proofs on throw-away copies: what holds is told, what does not is named at its statement, and nothing is left."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import threading
+from collections.abc import Iterator
+
+import pytest
+from click.testing import CliRunner
+
+from fix_databases import Place, on_every_version
+from fix_project import Project
+from pgrunbook import db, errors, prove, runbook, sandbox
+from pgrunbook.cli import main
+from pgrunbook.findings import Verdict
+from pgrunbook.prove import Proven
+from pgrunbook.rehearsal import SANDBOX
+
+SCHEMA = "create table t (id bigint primary key, a int, b text);"
+DATA = "insert into t select n, n % 3, 'x' from generate_series(1, 40) n;"
+FILES = {"sandbox/schema.sql": SCHEMA, "sandbox/data.sql": DATA}
+GOOD = """\
+create index t_a on t (a);
+alter table t add column c text;
+update t set c = upper(b) where c is null;
+alter table t alter column c set not null;
+grant select on t to pgrb_reader;
+"""
+
+
+def proven(project: Project, name: str = "small", target: str = "sandbox", on: str = "") -> Proven:
+    """Prove a runbook of a project."""
+    about = runbook.load(project.root, name)
+    return prove.prove(about, db.parse_target(target), on=db.parse_target(on) if on else None)
+
+
+def there() -> set[tuple[str, str]]:
+    """The databases and roles of the sandbox, without rehearsal templates."""
+    with db.connect(SANDBOX) as session:
+        found = session.rows("select 'database', datname from pg_database union select 'role', rolname from pg_roles")
+    return {(k, n) for k, n in found if "prove" in n or k == "role"}
+
+
+@pytest.fixture
+def untouched() -> Iterator[None]:
+    """No copy and no role is left."""
+    sandbox.start()
+    before = there()
+    yield
+    assert there() == before
+
+
+def marks(found: Proven) -> list[tuple[str, str, str]]:
+    return [(s.applied, s.undone, s.again) for s in found.steps]
+
+
+def test_prove_of_a_good_runbook__passes_and_leaves_nothing(project: Project, untouched: None) -> None:
+    """On the rehearsal data: every statement is done, taken back exactly, and done again; as JSON and as a table."""
+    project.runbook("small", GOOD, files=FILES)
+    ran = CliRunner().invoke(main, ["prove", "small", "--json"])
+    found = json.loads(ran.stdout)
+    assert (ran.exit_code, found["verdict"], found["differs"]) == (0, "passed", [])
+    assert [(s["applied"], s["undone"], s["again"]) for s in found["steps"]] == [("done", "as before", "done")] * 5
+    assert [s["line"] for s in found["steps"]] == [1, 2, 3, 4, 5]
+    assert any("pgrb_reader" in text for text in found["not_proven"])
+    shown = CliRunner().invoke(main, ["prove", "small"])
+    assert "passed: 5 of 5 changes carried out, 5 taken back exactly" in shown.output
+
+
+WRONG = """\
+create index t_a on t (a);
+begin;
+comment on table t is 'things';
+create rule r as on delete to t do instead nothing;
+create index t_b on t (b);
+commit;
+"""
+INVERSES = {
+    "drop rule r on t; alter table t disable row level security; comment on column t.a is 'left'": "comment",
+    "drop rule r on t; drop index t_a": "index public.t_a: gone",
+    "alter table t disable rule r": "rule public.t.r",
+}
+
+
+def test_prove_of_a_wrong_inverse__names_its_statement(project: Project, untouched: None) -> None:
+    """What an inverse leaves, takes too much or changes is named at its line, also inside of a BEGIN … COMMIT."""
+    for inverse, object_ in INVERSES.items():
+        project.runbook("small", WRONG, files=FILES | {"rollback.sql": f"-- undoes: statement_4\n{inverse};"})
+        found = proven(project)
+        assert found.verdict is Verdict.FAILED
+        assert found.exit_status == 10
+        assert [s.line for s in found.steps if s.undone not in ("as before",)] == [4], found.steps
+        assert "line 4 of migrate.sql, raw_sql statement_4" in found.differs[0]
+        assert object_ in found.differs[0]
+
+
+def test_prove_of_failing_statements__names_them(project: Project, untouched: None) -> None:
+    """What fails forward or back, and rows that an inverse does not bring back."""
+    project.runbook(
+        "small",
+        "create index t_a on t (a);\ncreate unique index t_u on t (a);\ncreate index t_b on t (b);",
+        files=FILES,
+    )
+    found = proven(project)
+    assert marks(found) == [
+        ("done", "as before", "not reached"),
+        ("failed", "nothing to undo", "not reached"),
+        ("not reached", "not reached", "not reached"),
+    ]
+    assert "line 2" in found.differs[0]
+    assert "t_u" in found.differs[0]
+    raw = "create rule r as on delete to t do instead nothing;"
+    project.runbook("small", raw, files=FILES | {"rollback.sql": "-- undoes: statement_1\ndrop rule other on t;"})
+    found = proven(project)
+    assert marks(found)[0][:2] == ("done", "failed")
+    assert "undone: rule" in found.differs[0]
+    project.runbook(
+        "small", raw, files=FILES | {"rollback.sql": "-- undoes: statement_1\ndrop rule r on t; update t set b = 'y';"}
+    )
+    assert proven(project).differs == ("undone, the rows are not as before: public.t",)
+    schema = (
+        SCHEMA + "create function f() returns trigger language plpgsql as 'begin new.b := ''f''; return new; end';"
+        "create trigger g before update on t for each row execute function f();"
+    )
+    project.runbook("triggered", "update t set a = 7 where a = 1;", files=FILES | {"sandbox/schema.sql": schema})
+    assert "line 1 of migrate.sql, backfill public.t" in proven(project, "triggered").differs[0]
+
+
+def test_prove_of_what_is_irreversible__tells_it_and_proves_the_rest(project: Project, untouched: None) -> None:
+    """A statement that stays is told with its reason, its traces are nobody's fault, and a fresh copy is begun with."""
+    text = "create index t_a on t (a);\ncreate rule r as on delete to t do instead nothing;\ncreate index t_b on t (b);"
+    project.runbook("small", text, '[objects."statement_2"]\nirreversible = "a rule that stays"\n', FILES)
+    found = proven(project)
+    assert found.verdict is Verdict.PASSED, found.differs
+    assert marks(found) == [("done", "as before", "done"), ("done", "kept", "done"), ("done", "as before", "done")]
+    assert found.steps[1].irreversible == "a rule that stays"
+
+
+@pytest.fixture
+def elsewhere(database: Place, project: Project) -> Iterator[Place]:
+    """A database with a role of its own, an extension, row security, and a table of a schema off the search_path."""
+    database.run(
+        "drop role if exists pgrb_elsewhere",
+        "create role pgrb_elsewhere",
+        "create extension pg_trgm",
+        "create schema app",
+        SCHEMA,
+        "create table app.u (id int primary key, state text)",
+        "alter table app.u owner to pgrb_elsewhere",
+        "create policy own on app.u to pgrb_elsewhere using (true)",
+        "insert into t values (1, 1, 'kept where it is')",
+    )
+    yield database
+    database.run("drop owned by pgrb_elsewhere", "drop role pgrb_elsewhere")
+
+
+TARGETED = """\
+create index u_state on app.u using gin (state gin_trgm_ops);
+alter table app.u add column c text;
+grant select on t to pgrb_elsewhere;
+"""
+
+
+@on_every_version
+def test_prove_on_the_schema_of_a_target__reads_it_only(project: Project, elsewhere: Place, untouched: None) -> None:
+    """Roles, extensions and other schemas come along, rows do not; the target is as it was, and one that is gone."""
+    project.runbook("small", TARGETED)
+    found = proven(project, target=elsewhere.target)
+    assert found.verdict is Verdict.PASSED, found.differs
+    assert len(found.steps) == 3
+    assert any("rows of env:" in text for text in found.not_proven)
+    assert elsewhere.run("select count(*) from pg_class where relname = 'u_state'") == [(0,)]
+    elsewhere.run("create index u_state on app.u using gin (state gin_trgm_ops)", "alter table app.u add column c text")
+    found = proven(project, target=elsewhere.target)
+    assert [s.applied for s in found.steps] == ["there before", "there before", "done"]
+    elsewhere.run("grant select on t to pgrb_elsewhere")
+    assert proven(project, target=elsewhere.target).differs == ("nothing was proven: every change is there already",)
+
+
+def test_two_proofs_at_once__do_not_meet(project: Project, elsewhere: Place, untouched: None) -> None:
+    """Copies have names of their own, and a role that both need goes with the last of them."""
+    project.runbook("small", GOOD, files=FILES)
+    project.runbook("other", GOOD, files=FILES)
+    results: list[Proven | BaseException] = []
+
+    def work(name: str) -> None:
+        try:
+            results.append(proven(project, name))
+        except BaseException as e:  # noqa: BLE001  told below
+            results.append(e)
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in ("small", "small", "other")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [getattr(r, "verdict", r) for r in results] == [Verdict.PASSED] * 3, results
+
+
+def test_prove_on_an_empty_database__empties_it_again(project: Project, database: Place, untouched: None) -> None:
+    """Another server's database is taken only when it is empty, and is as it was afterwards."""
+    text = "create index t_a on t (a);\ncreate rule r as on delete to t do instead nothing;"
+    folder = project.runbook("small", text, '[objects."statement_2"]\nirreversible = "stays"\n', FILES)
+    (folder / "source").mkdir()
+    (folder / "source" / "down.sql").write_text("drop index t_a;")
+    found = proven(project, on=database.target)
+    assert found.verdict is Verdict.PASSED, found.differs
+    assert not [t for t in found.not_proven if "as it was found" in t]
+    assert database.run("select nspname from pg_namespace where nspname !~ '^pg_' order by 1") == [
+        ("information_schema",), ("public",)
+    ]  # fmt: skip
+    database.run("create function f() returns int language sql as 'select 1'")
+    with pytest.raises(errors.WrongUsage, match=r"is not empty: it holds function public\.f"):
+        proven(project, on=database.target)
+
+
+DOWNS = {
+    "drop index t_b; begin; drop index t_a; commit;": ((), (), ()),
+    "drop index t_a;": (("index public.t_b",), (), ()),
+    "drop index t_a; drop index t_b; alter table t drop column b;": ((), ("column public.t.b",), ()),
+}
+
+
+def test_prove_of_an_authored_way_back__tells_what_it_leaves_and_takes(project: Project, untouched: None) -> None:
+    """source/down.sql in the place of the derived way back; one that fails is told with its line."""
+    folder = project.runbook("small", "create index t_a on t (a);\ncreate index t_b on t (b);", files=FILES)
+    down = folder / "source" / "down.sql"
+    down.parent.mkdir()
+    for text, wanted in DOWNS.items():
+        down.write_text(text)
+        found = proven(project)
+        assert found.down is not None
+        assert (found.down.left, found.down.taken, found.down.changed) == wanted
+        assert found.verdict is (Verdict.PASSED if wanted == ((), (), ()) else Verdict.FAILED)
+        assert len(found.differs) == (found.verdict is Verdict.FAILED)
+    down.write_text("drop index t_a;\n\ndrop index t_c;")
+    assert "line 3 fails: index" in proven(project).differs[0]
+
+
+def test_prove_of_what_can_not_be_copied__is_wrong_usage(
+    project: Project, database: Place, untouched: None, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    """A target that is away, a runbook that is not there: exit 2."""
+    project.runbook("small", GOOD, files=FILES)
+    monkeypatch.setenv("PGRB_AWAY", f"host={tmp_path} dbname=x")
+    assert CliRunner().invoke(main, ["prove", "small", "--target", "env:PGRB_AWAY"]).exit_code == 2
+    assert CliRunner().invoke(main, ["prove", "none"]).exit_code == 2
+    project.runbook("lost", "create index x on nowhere (a);")
+    ran = CliRunner().invoke(main, ["prove", "lost", "--json"])
+    assert ran.exit_code == 10
+    assert "nowhere does not exist" in json.loads(ran.stdout)["error"]
