@@ -71,7 +71,7 @@ def test_statement_that_nothing_undoes__is_refused_until_accepted(project: Proje
         made(up)
     assert caught.value.message.splitlines() == [
         "nothing was written; these statements have no way back:",
-        "up.sql:2: this INSERT is of no known kind",
+        "up.sql:2: this INSERT adds rows, and its inverse has to say which ones to take out again",
         caught.value.message.splitlines()[2],
         "up.sql:5: this CALL is of no known kind",
     ]

@@ -44,7 +44,7 @@ def test_many_mistakes__are_told_at_once_with_file_and_line(project: Project) ->
         alter table t
         cluster on t_b;
         create index t_a on t (b);
-        vacuum t;
+        alter system set work_mem = '1GB';
         """,
         toml='''\
         colour = "red"

@@ -11,6 +11,7 @@ from pgrunbook.audit import Finding
 from pgrunbook.changes import Change, RawSql
 from pgrunbook.changes.create_index import CreateIndex
 from pgrunbook.changes.drop_index import DropIndex
+from pgrunbook.changes.maintain import Maintain
 from pgrunbook.db import Database
 from pgrunbook.index_shape import IndexShape, shape
 from pgrunbook.sqlfile import SqlStatement, quoted
@@ -73,6 +74,9 @@ def mends(picked: Sequence[Finding], database: Database | None) -> tuple[list[Me
             made = tuple(changes.typed(statement, {}, {}))
             if refusal := next((c.refusal() for c in made if isinstance(c, RawSql)), ""):
                 what = f"{statement.sql}; by hand, for a runbook can't take it back: this statement {refusal}"
+                by_hand.append(ByHand(finding, what))
+            elif any(isinstance(c, Maintain) for c in made):
+                what = f"{statement.sql}; by hand, for a runbook can't take it back: it is maintenance"
                 by_hand.append(ByHand(finding, what))
             else:
                 found.append(Mend(statement, made, (finding,)))

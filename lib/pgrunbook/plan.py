@@ -263,6 +263,8 @@ def resolved(changes: Sequence[Change], names: Names) -> list[Change]:
     """
     for change in reversed(changes):
         change.foretell(names)
+        if made_then := change.makes:
+            names.coming.add((made_then.schema, made_then.name))
     made: list[Change] = names.earlier
     dropped: set[str] = set()
     for change in changes:

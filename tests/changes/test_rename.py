@@ -63,12 +63,14 @@ def test_statements_on_each_others_names__go_there_and_back(on: db.Database) -> 
         "alter table t add column c int; create index on t (c); create index named on t (a); alter table t rename to u;"
         " alter table u add column d int; alter table u rename column a to z; create index on u (z);"
         " alter table u rename column c to cc; alter table u rename to w; create view vw as select z, cc from w",
+        "alter index t_a rename to i; alter table i rename to j",
         "create table n (a int, b int); create index on n (a); alter table n rename to o; alter table o add column c int;"
         " alter table o rename column a to z; alter table o rename column z to y",
         # a table that takes the place of another
         "create table t_new (id int); alter table t rename to t_old; alter table t_new rename to t;"
         " alter table t add column c text",
         "alter table t rename to t_old; create table t (id int); create index on t (id)",
+        "create index k on t (a); alter table t rename to u; create view t as select * from u; alter table u rename a to z",
         "alter table t rename column a to a_old; alter table t rename column \"B b\" to a",
         "alter function f(int, text) rename to g; comment on function g(int, text) is 'new'",
         "alter schema \"Ä b\" rename to c; alter table c.\"T t\" add column x int; alter table c.\"T t\" rename to \"T\"",

@@ -49,6 +49,8 @@ class Names:
         self.functions: list[str] = []
         # the changes resolved so far
         self.earlier: list[Any] = []
+        # schemas (empty where none is written) and names of what later changes make, while changes foretell
+        self.coming: set[tuple[str, str]] = set()
         # what has been renamed: the name that it has by then, and by that the one that it had at first
         self.moved: dict[Any, Any] = {}
         self.origins: dict[Any, Any] = {}
@@ -126,6 +128,8 @@ class Names:
         changed = self._relations.get(qualified)
         if qualified in self._relations and changed is None:
             return None
+        if changed and changed.now and not changed.oid:  # another may have come to bear the name since
+            return changed
         return self.db.one("relation", Relation, name=qualified) or changed
 
     def relation(self, schema: str, name: str, written: SqlStatement, kinds: str) -> Relation:

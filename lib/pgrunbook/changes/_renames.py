@@ -34,6 +34,8 @@ _MAKERS = {
     "function": ("create_function",),
     "type": ("create_type", "create_domain"),
 }
+# the kinds that keep a query, whose `*` means all columns that there are then
+_QUERIES = ("create_view", "create_materialized_view", "create_table_as")
 _OWN = {"relation", "function", "type", "schema"}  # what belongs to no table
 
 
@@ -112,7 +114,9 @@ class Moved(Change):
         old, new = self._written(names)
         if self.sort.what == "relation":
             found = names.find(new.schema, new.name)
-            if found and found.kind in self.sort.kinds and not names.find(old.schema, old.name):
+            standing = found and names.find(old.schema, old.name)
+            remade = standing and {("", old.name), (standing.schema, old.name)} & names.coming
+            if found and found.kind in self.sort.kinds and (remade or not standing):
                 schema = old.schema or found.schema
                 names.add(Relation(0, schema, old.name, found.kind, now=found.stands_as))
         elif self.sort.what == "function":
@@ -234,7 +238,10 @@ class Moved(Change):
 
     def takes_away(self, other: Change) -> bool:
         # a statement that never says the name costs no look at its tree; the server names indexes itself
-        if not may_mention(other, self.old.on or self.old.name) and other.kind not in ("create_index", "add_constraint"):
+        if not may_mention(other, self.old.on or self.old.name) and other.kind not in (
+            "create_index",
+            "add_constraint",
+        ):
             return False
         if isinstance(other, Moved) and other.new == self.old:
             return True
@@ -255,7 +262,8 @@ class Moved(Change):
             case "column":
                 if other.kind == "create_table":  # it compares what later changes leave
                     return False
-                return mentions(other, self.old.name) and self._on_same(other)
+                whole = other.kind in _QUERIES and any(name == "a_star" for name, _ in below(other))
+                return (whole or mentions(other, self.old.name)) and self._on_same(other)
             case _:
                 return other.object == str(self.old) and self.sort.what in (*other.kind.split("_"), _of_comment(other))
 
@@ -303,7 +311,9 @@ class Moved(Change):
         return Observation(State.DIFFERENT, f"neither {self.old} nor {self.new} is the one that it was done to")
 
     def capture(self, db: Database) -> dict[str, Any]:
-        return {"identity": self.old.look(db)}
+        is_index = self._is_index or (self.found and self.found.kind in "iI")
+        # a REINDEX … CONCURRENTLY makes another index of the same name
+        return {"identity": "" if is_index else self.old.look(db)}
 
     def resolved_sql(self) -> str:
         return self._moving(self.old, self.new)

@@ -31,8 +31,7 @@ def before_and_after(rows: Sequence[QuerySummary]) -> str:
         f'style="max-width:800px;background:#fff" font-family="system-ui,sans-serif" font-size="12" fill="{INK}">',
         "<title>Median time of each query before and after, in milliseconds</title>",
         f'<rect x="{LEFT}" y="8" width="12" height="12" fill="{BEFORE}"/><text x="{LEFT + 18}" y="18">before</text>',
-        f'<rect x="{LEFT + 80}" y="8" width="12" height="12" fill="{AFTER}"/>'
-        f'<text x="{LEFT + 98}" y="18">after</text>',
+        f'<rect x="{LEFT + 80}" y="8" width="12" height="12" fill="{AFTER}"/><text x="{LEFT + 98}" y="18">after</text>',
     ]
     bottom = TOP + ROW * len(rows)
     for decade in range(decades + 1):
