@@ -121,7 +121,7 @@ def test_many_mistakes__are_told_at_once_with_file_and_line(project: Project) ->
         ("checks/writes.sql:6", "writes; say `writes = true`"),
         ("migrate.sql:3", "this ALTER TABLE is of no known kind: write its inverse into rollback.sql below a comment"),
         ("migrate.sql:5", "t_a is made twice, first in line 1"),
-        ("migrate.sql:6", "this VACUUM can't run inside a transaction"),
+        ("migrate.sql:6", "this ALTER SYSTEM can't run inside a transaction"),
         ("rollback.sql:1", "does not say what it undoes"),
         ("rollback.sql:3", "does not say what it undoes"),
         ("runbook.toml:2", "colour: unknown key"),
