@@ -19,8 +19,9 @@ REPOSITORY = pathlib.Path(__file__).parent.parent
 MEMORY = 6 * 2**30  # bytes: two servers write 2 GB of logs each before they write over them
 SHARED_MEMORY = pathlib.Path("/dev/shm")  # noqa: S108
 LONG = (
-    "notebooks/", "tests/test_voxanne.py", "tests/test_cli.py", "tests/test_scalability_audit.py",
-    "tests/test_monitor_month.py", "tests/test_conversations_rls.py", "tests/test_random_changes.py",
+    "notebooks/", "tests/test_cli.py", "tests/test_voxanne.py", "tests/test_scalability_audit.py", "tests/test_servers.py",
+    "tests/test_monitor_month.py", "tests/test_webhook.py", "tests/test_conversations_rls.py", "tests/test_random_changes.py",
+    "tests/test_sqlite.py", "tests/test_faults.py",
 )  # fmt: skip
 _failed: dict[object, str] = {}
 _place: pathlib.Path | None = None

@@ -61,6 +61,16 @@ def made(server: str) -> Iterator[Place]:
         maintenance.run(f"drop database {name} with (force)")
 
 
+@pytest.fixture(scope="module")
+def few_statements(server: str) -> None:
+    """For modules that read pg_stat_statements: what other tests ran is forgotten.
+
+    Of more than 5,000 statements the server would soon make room itself, and take rare ones that a test looks for.
+    """
+    with made(server) as place:
+        place.run("create extension pg_stat_statements", "select pg_stat_statements_reset()")
+
+
 @pytest.fixture
 def version() -> int:
     """The server's major version; `@on_every_version` on a test runs it, with all its fixtures, on each."""

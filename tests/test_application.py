@@ -20,6 +20,8 @@ from pgrunbook.findings import Verdict
 from pgrunbook.measure import application
 from pgrunbook.measure.application import ApplicationResult
 
+pytestmark = pytest.mark.usefixtures("few_statements")
+
 TOML = """
 [application]
 program = "application/model.py"

@@ -89,7 +89,10 @@ def in_migration(about: runbook.Runbook) -> set[str]:
     return {s.node.idxname for s in statements if s.node_kind == "index_stmt"}
 
 
-@pytest.mark.parametrize("case", [VOIP, CONVERSATIONS], ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(VOIP, id=VOIP.name), pytest.param(CONVERSATIONS, id=CONVERSATIONS.name, marks=pytest.mark.servers)],
+)
 def test_audit__finds_what_the_migration_mends_and_no_more_after_it(case: Case, tmp_path: pathlib.Path) -> None:
     """At a fiftieth of the size; the migration is run as it is written, for the audit looks at what it leaves alone."""
     about = fresh(case.name, "0.02")

@@ -161,19 +161,18 @@ def test_invalid_runbook__is_told_whole_as_json_too(project: Project) -> None:
     assert "runbooks/broken/migrate.sql:2" in found["error"]
 
 
+@pytest.mark.servers
 def test_run_that_fails__is_rolled_back_only_where_that_was_asked_for(project: Project, small: Place) -> None:
     """10 leaves the index; 20 takes it away."""
     assertion = '/*---\ntitle = "never true"\n---*/\nselect id from t limit 1;\n'
     (project.root / "runbooks/small/checks").mkdir()
     (project.root / "runbooks/small/checks/never.sql").write_text(assertion)
-    target = ("--target", small.target)
-    begun = project.stage("baseline", "small", small.target).run_id
-    failed = answer("run", "small", *target, "--stages", "baseline,migrate,verify", "--run-id", begun, status=10)
-    assert [s["name"] for s in failed["stages"]] == ["migrate", "verify"]
-    assert failed["stages"][-1]["verdict"] == "failed"
+    run_id = project.forward("small", small.target)
+    verify = ("run", "small", "--target", small.target, "--stages", "verify", "--run-id", run_id)
+    failed = answer(*verify, status=10)
+    assert [(s["name"], s["verdict"]) for s in failed["stages"]] == [("verify", "failed")]
     assert small.run("select to_regclass('t_a') is not null") == [(True,)]
-    again = ("--stages", "verify", "--run-id", failed["run_id"], "--on-failure", "rollback")
-    found = answer("run", "small", *target, *again, status=20)
+    found = answer(*verify, "--on-failure", "rollback", status=20)
     assert found["verdict"] == "rolled_back"
     assert [(s["name"], s["verdict"]) for s in found["stages"]] == [("verify", "failed"), ("rollback", "rolled_back")]
     assert small.run("select to_regclass('t_a')") == [(None,)]
@@ -185,10 +184,12 @@ def test_killed_kernel__is_aborted_taken_up_waits_for_a_signature_and_is_rolled_
     """40 whatever papermill's metadata says; then always the same run: 11 with the list of what nobody signed, with the
     signature 0, and the end of a run without the kill; rollback 0, and a second rollback finds nothing."""
     target = ("--target", small.target)
+    begun = project.stage("baseline", "small", small.target).run_id
     with small.session() as holder:
         holder.execute("begin isolation level repeatable read")
         holder.execute("select count(*) from t")  # the build waits for this snapshot
-        running = subprocess.Popen([PGRUNBOOK, "run", "small", *target, "--json"], stdout=subprocess.PIPE)
+        words = (PGRUNBOOK, "run", "small", *target, "--run-id", begun, "--json")
+        running = subprocess.Popen(words, stdout=subprocess.PIPE)
         journal = _wait_for_event(project, '"change_started"')
         for child in psutil.Process(running.pid).children():
             if any("ipykernel" in word for word in child.cmdline()):
@@ -201,7 +202,7 @@ def test_killed_kernel__is_aborted_taken_up_waits_for_a_signature_and_is_rolled_
     assert '"stage_finished", "stage": "migrate"' not in journal.read_text()
 
     unsigned = answer("run", "small", *target, status=11)
-    assert unsigned["run_id"] == killed["run_id"]
+    assert unsigned["run_id"] == killed["run_id"] == begun
     assert unsigned["verdict"] == "pending"
     assert [s["name"] for s in unsigned["stages"]] == ["migrate", "verify", "checklist"]
     waiting = [c for c in unsigned["stages"][-1]["findings"] if c["verdict"] == "pending"]

@@ -46,6 +46,7 @@ def run(name: str, evidence: pathlib.Path, run_id: str = "", **parameters: objec
     return stage.run(stages.open_stage(name, given))
 
 
+@pytest.mark.servers
 def test_conversations_rls__passes_and_leaves_schema_and_rows_as_they_were(fresh: None, tmp_path: pathlib.Path) -> None:
     """Claims and visibility in verify; after the rollback schema, fingerprint and sorted data are those of before."""
     before, data = dump(), rows()

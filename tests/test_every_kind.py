@@ -34,21 +34,27 @@ SEVERAL_STEPS = {
 }  # fmt: skip
 
 
-def _courses(*, faults: bool) -> list[object]:
+def _courses(*, faults: bool, always: bool = True, breaking: bool = False) -> list[object]:
     """The cases on the versions that have them, under the versions' markers.
 
-    Every case goes there and back on all of them. In the default run the faults meet one case of each kind of several
-    steps, and under `servers` all cases of all kinds (on 18), and those first ones on older versions; `every_version`
-    is for the rest.
+    Every case goes there and back on all of them; in the default run, on 18, the first of each kind does. There the
+    faults meet the first case of each kind of several steps, which they meet on older versions as well. Under `servers`
+    they meet, on 18, all cases of these kinds; a kind of one transaction meets those with `always` alone. The rest is
+    left to `every_version`. `breaking`: the cases that a row can make fail, alone.
     """
     found, kinds = [], set()
     for kind, case in by_kind():
-        other = kind in kinds or kind not in SEVERAL_STEPS
+        if breaking and not case.breaks:
+            continue
+        several, first = kind in SEVERAL_STEPS, kind not in kinds
         kinds.add(kind)
         for version, marks in MARKS.items():
             if version * 10000 >= case.oldest:
-                beyond = pytest.mark.servers if version == SANDBOX else pytest.mark.every_version
-                own = (beyond,) if faults and other else marks
+                own: tuple[pytest.MarkDecorator, ...] = marks
+                if version == SANDBOX and not (first and (several or not faults)):
+                    own = (pytest.mark.servers if always or several else pytest.mark.every_version,)
+                elif faults and not (first and several):
+                    own = (pytest.mark.every_version,)
                 found.append(pytest.param((version, case), id=f"{kind}-{case.name}-{version}", marks=own))
     return found
 
@@ -90,12 +96,14 @@ def rig(course: Course) -> Iterator[Rig]:
 
 
 every_case = pytest.mark.parametrize("chosen", _courses(faults=False), indirect=True, scope="module")
+breaking_case = pytest.mark.parametrize("chosen", _courses(faults=False, breaking=True), indirect=True, scope="module")
 faulty_case = pytest.mark.parametrize("chosen", _courses(faults=True), indirect=True, scope="module")
+rarer_fault = pytest.mark.parametrize("chosen", _courses(faults=True, always=False), indirect=True, scope="module")
 
 
 def test_kinds__all_have_cases() -> None:
     """A kind that nobody breaks on purpose is not known to survive; and every case is of the kind it is filed under."""
-    kinds = {k.kind for k in changes.KINDS} | {changes.RawSql.kind}
+    kinds = {k.kind for k in changes.KINDS} | {changes.Rows.kind, changes.RawSql.kind}
     assert {kind for kind, _ in by_kind()} == kinds
 
 
@@ -123,7 +131,7 @@ def test_client_killed_at_each_statement__is_taken_up_or_undone(rig: Rig, course
         after_a_fault(course, run_id, f"killed at statement {at}", resume=resume)
 
 
-@faulty_case
+@rarer_fault
 def test_backend_terminated_at_each_statement__is_taken_up_or_undone(rig: Rig, course: Course) -> None:
     """An administrator ends the session: the run aborts, exit status 40."""
     for at in range(1, course.there + 1):
@@ -139,7 +147,7 @@ def test_lock_not_available_at_each_statement__is_taken_up_or_undone(rig: Rig, c
     in_the_way(course, cancel=False)
 
 
-@faulty_case
+@rarer_fault
 def test_statement_cancelled_at_each_statement__is_taken_up_or_undone(rig: Rig, course: Course) -> None:
     """While it waits for a lock it is cancelled (57014), as statement_timeout and administrators do."""
     in_the_way(course, cancel=True)
@@ -160,7 +168,7 @@ def in_the_way(course: Course, *, cancel: bool) -> None:
         after_a_fault(course, run_id, f"statement {at}", resume=at % 2 == (0 if cancel else 1))
 
 
-@faulty_case
+@rarer_fault
 def test_server_stopped_at_each_statement__is_taken_up_or_undone(
     tmp_path: pathlib.Path, server: Server, mortal: Server, version: int, case: Case
 ) -> None:
@@ -176,11 +184,9 @@ def test_server_stopped_at_each_statement__is_taken_up_or_undone(
             after_a_fault(course, run_id, f"stopped at statement {at}", resume=at % 2 == 1)
 
 
-@every_case
+@breaking_case
 def test_bad_row__fails_and_goes_on_once_it_is_mended(rig: Rig, course: Course, case: Case) -> None:
     """A duplicate, a value that a constraint forbids: one clear error, no remains in the way, then it goes through."""
-    if not case.breaks:
-        return  # no row can make it fail
     rig.place.run(case.breaks)
     broken, run_id = rig.stand(), new_run()
     with pytest.raises(errors.StatementFailed) as caught:
@@ -196,7 +202,7 @@ def test_bad_row__fails_and_goes_on_once_it_is_mended(rig: Rig, course: Course, 
     after_a_fault(course, run_id, "mended", resume=True)
 
 
-@faulty_case
+@rarer_fault
 def test_undo_broken_at_each_statement__is_taken_up(rig: Rig, course: Course) -> None:
     """Killed and terminated on the way back: the next rollback finishes it."""
     for at in range(1, course.back + 1):

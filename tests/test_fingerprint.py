@@ -471,7 +471,7 @@ def test_excluded_objects__are_left_out(database: Place) -> None:
     assert kinds(before, take(database, excluded=excluded)) == {"index"}
 
 
-def test_objects_of_extensions__are_ignored_but_for_their_version(database: Place) -> None:
+def test_objects_of_extensions__are_ignored_but_for_version_and_comment(database: Place) -> None:
     """Their functions, types, domains, tables: the extension answers for them."""
     before = objects(database)
     database.run(
@@ -481,7 +481,9 @@ def test_objects_of_extensions__are_ignored_but_for_their_version(database: Plac
         "create extension hstore",
     )
     assert {d.partition(":")[0] for d in fingerprint.differing(before, objects(database))} == {
-        f"extension {name}" for name in ("cube", "earthdistance", "pg_stat_statements", "hstore")
+        f"{word}extension {name}"
+        for word in ("", "comment ")
+        for name in ("cube", "earthdistance", "pg_stat_statements", "hstore")
     }
 
 

@@ -16,6 +16,8 @@ from pgrunbook.authoring import Draft
 from pgrunbook.changes import State
 from pgrunbook.description import Limits
 
+pytestmark = pytest.mark.usefixtures("few_statements")
+
 SCHEMA = """
 create schema "Ünï"; create table org (id int primary key, name text);
 create table calls (id int primary key, org int references org, phone text, gone timestamptz, n int);

@@ -142,14 +142,6 @@ def test_natural_drop__takes_back_what_it_is_for(database: Place) -> None:
         assert by_form.way_back(sqlfile.split(sql)[0]) == ("", ""), sql
 
 
-def test_password_in_a_statement__is_told() -> None:
-    """The report names the line, and not the password."""
-    found = made("create role a;\ncreate role b login password 'hush'")
-    (note,) = [n for n in found.report.notes if "password" in n]
-    assert note.startswith("up.sql:2: this CREATE ROLE has a password")
-    assert "hush" not in found.report.markdown("x") + found.report.text()
-
-
 def test_way_back_by_form__is_marked_for_a_person(project: Project) -> None:
     """In rollback.sql, in the report and in the checklist."""
     found = made("create rule r as on insert to t do nothing; lock table t")

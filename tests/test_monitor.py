@@ -34,6 +34,8 @@ from pgrunbook.monitor.course import Counted, Course, Index, Name, Plan, Point, 
 from pgrunbook.runbook import Query
 from pgrunbook.stages import Parameters, Session, StageResult, monitor
 
+pytestmark = pytest.mark.usefixtures("few_statements")
+
 BEGIN = datetime(2026, 3, 1, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 ABOUT = Monitor()

@@ -190,11 +190,16 @@ def test_names_that_papermill_did_not_inject__are_nobody_s_parameters() -> None:
 @pytest.mark.parametrize(
     ("stem", "parameters", "name", "message"),
     [
-        ("10_baseline", {"foo": 1}, "WrongUsage", "10_baseline has no parameter foo"),
-        ("20_migrate", {"run_id": 7}, "WrongUsage", "20_migrate: run_id: input should be a valid string, not int 7"),
+        pytest.param(
+            "10_baseline", {"foo": 1}, "WrongUsage", "10_baseline has no parameter foo", marks=pytest.mark.servers
+        ),
+        pytest.param(
+            "20_migrate", {"run_id": 7}, "WrongUsage", "20_migrate: run_id: input should be a valid string, not int 7",
+            marks=pytest.mark.servers,
+        ),
         ("10_baseline", {"target": f"postgresql://me:{SECRET}@db/x"}, "BadTarget", "looks like a connection string"),
     ],
-)
+)  # fmt: skip
 def test_papermill_with_a_wrong_parameter__fails_before_anything_is_tried(
     project: Project, tmp_path: pathlib.Path, stem: str, parameters: dict[str, Any], name: str, message: str
 ) -> None:

@@ -13,7 +13,7 @@ import yaml
 
 from conftest import REPOSITORY
 
-NAMED = ("jupyterlab", "papermill", "ipython-sql", "psycopg", "pandas", "nbval", "pytest")
+NAMED = ("jupyterlab", "papermill", "ipython-sql", "psycopg", "pandas", "nbval", "pytest", "alembic", "hypothesis")
 PYPROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
 
 

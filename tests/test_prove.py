@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import pathlib
+import tempfile
 import threading
 from collections.abc import Iterator
 
 import pytest
 from click.testing import CliRunner
 
-from fix_databases import Place, on_every_version
+from fix_databases import VERSIONS, Place
 from fix_project import Project
-from pgrunbook import db, errors, prove, runbook, sandbox
+from pgrunbook import db, errors, prove, runbook, sandbox, schema_copy
 from pgrunbook.cli import main
 from pgrunbook.findings import Verdict
-from pgrunbook.prove import Proven
+from pgrunbook.proof import Proven
 from pgrunbook.rehearsal import SANDBOX
 
 SCHEMA = "create table t (id bigint primary key, a int, b text);"
@@ -163,7 +164,7 @@ grant select on t to pgrb_elsewhere;
 """
 
 
-@on_every_version
+@pytest.mark.parametrize("version", [VERSIONS[0], VERSIONS[-1]])  # a dump of each, into the newest
 def test_prove_on_the_schema_of_a_target__reads_it_only(project: Project, elsewhere: Place, untouched: None) -> None:
     """Roles, extensions and other schemas come along, rows do not; the target is as it was, and one that is gone."""
     project.runbook("small", TARGETED)
@@ -251,3 +252,21 @@ def test_prove_of_what_can_not_be_copied__is_wrong_usage(
     ran = CliRunner().invoke(main, ["prove", "lost", "--json"])
     assert ran.exit_code == 10
     assert "nowhere does not exist" in json.loads(ran.stdout)["error"]
+
+
+def test_secrets_of_foreign_servers__do_not_come_along() -> None:
+    """A dump's user mappings keep their options' names, and no value but switches and numbers."""
+    mapping = b"CREATE USER MAPPING FOR a SERVER s OPTIONS (\n    password E'hush;\\\\''\n\\thush',\n"
+    mapping += b"    password_required 'false',\n    \"user\" 'hush'\n);\n"
+    server = b"CREATE SERVER s FOREIGN DATA WRAPPER w OPTIONS (\n    host 'kept',\n    api_key 'hush'\n);\n"
+    function = b"CREATE FUNCTION public.f() RETURNS text AS $$ select '\n    password ''kept''' $$;\n"
+    with tempfile.TemporaryFile() as file:
+        file.write(function + mapping + server)
+        schema_copy.hush(file)
+        file.seek(0)
+        found = file.read()
+    assert b"hush" not in found
+    assert found.startswith(function)
+    assert found.count(b"'left out'") == 3
+    assert b"password_required 'false'" in found
+    assert b"host 'kept'" in found

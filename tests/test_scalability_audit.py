@@ -86,6 +86,7 @@ def run(name: str, evidence: pathlib.Path, run_id: str = "", **parameters: objec
     return stage.run(stages.open_stage(name, given))
 
 
+@pytest.mark.servers
 def test_scalability_audit__passes_and_leaves_schema_and_rows_as_they_were(fresh: None, tmp_path: pathlib.Path) -> None:
     """Both of the report's numbers of iterations hold, the answers stay; after the rollback all is as before."""
     before, data = dump(), rows()

@@ -63,6 +63,13 @@ SAFE: dict[str, list[Said]] = {
         Said("create index i on only public.t (a)", partitioned=True),
         Said("create index concurrently j on public.t_1 (a)", transactional=False),
         Said("alter index public.i attach partition public.j")],
+    "on a new table": [
+        Said("create table public.n (a int)"),
+        Said("create index i on public.n (a)", new=True),
+        Said("alter table public.n add constraint c check (a > 0)", new=True),
+        Said("alter table public.n add constraint u unique (a)", new=True),
+        Said("alter table public.n add constraint f foreign key (a) references public.t (id)", new=True),
+        Said("alter table public.n alter column a set not null", new=True)],
 }  # fmt: skip
 DANGERS = {
     "create index i on t (a)": "require-concurrent-index-creation",

@@ -122,6 +122,7 @@ def test_voxanne__plans_five_concurrent_builds_that_block_no_write(about: runboo
     assert [step.undo_text for step in steps] == [f"drop index concurrently public.{name};" for name in INDEXES]
 
 
+@pytest.mark.servers
 def test_voxanne__passes_says_which_pages_are_wrong_and_leaves_all_as_it_was(
     about: runbook.Runbook, tmp_path: pathlib.Path
 ) -> None:

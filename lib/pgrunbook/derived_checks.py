@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from pgrunbook.changes.alter_policy import AlterPolicy
 from pgrunbook.changes.create_index import CreateIndex
 from pgrunbook.changes.drop_index import DropIndex
 from pgrunbook.description import CheckFront
-from pgrunbook.importing.objects import Object
+from pgrunbook.importing.objects import Object, effect
 from pgrunbook.sqlfile import quoted
 
 _PB = postgast.pg_query_pb2
@@ -168,8 +168,8 @@ def checks_of_migration(changes: Iterable[Change], there: Sequence[Object], gone
     """
     changes = list(changes)
     not_valid = _never_validated(changes)
-    standing = {o.key for o in there if o.kind == "index"}
-    indexes = {c.object: c for c in changes if isinstance(c, CreateIndex) and c.name and _key(c) in standing}
+    standing = {o.key: o for o in there if o.kind == "index"}
+    indexes = {c.object: c for c in changes if isinstance(c, CreateIndex) and c.name and _is_as_made(c, standing)}
     found = [check for c in changes if isinstance(c, AlterPolicy) for check in _wrapped(c)]
     if len(indexes) <= _ONE_BY_ONE:
         found += map(_valid, indexes.values())
@@ -235,6 +235,16 @@ def _label(one: Object) -> str:
 
 def _key(change: CreateIndex) -> tuple[str, str, str]:
     return "index", "", change.name
+
+
+def _is_as_made(change: CreateIndex, standing: Mapping[tuple[str, str, str], Object]) -> bool:
+    """Whether an index is there at the end, on the table and columns that its statement names, and valid by itself."""
+    node: Any = change.written.node
+    left = standing.get(_key(change))
+    made = next((o for o in effect(change.written).made if o.kind == "index"), None)
+    if left is None or made is None or not node.relation.inh:  # ON ONLY is valid once its parts are attached
+        return False
+    return (left.table, left.uses) == (made.table, made.uses)
 
 
 def _never_validated(changes: Iterable[Change]) -> set[str]:

@@ -27,6 +27,7 @@ from pgrunbook.changes import (
     Transaction,
     Walk,
 )
+from pgrunbook.changes._renames import Moved
 from pgrunbook.db import Database
 from pgrunbook.description import Backfill, Limits
 from pgrunbook.ledger import Ledger, StepRow
@@ -38,6 +39,7 @@ _CLEAN_UP_S = 5.0
 # duplicate_table (an index or a view too), _column, _object (a policy or a constraint), _function
 _MADE_BY_ANOTHER = ("42P07", "42701", "42710", "42723")
 _BUILDS_TRIED = 3
+HAD_NOT_BEEN_DONE = "had not been done"
 _ACKNOWLEDGE = 'acknowledge it with the parameter acknowledge_loss = "{}", or use scope = "indexes"'
 _OUT_OF_SCOPE = "out of the asked scope (indexes)"
 
@@ -323,13 +325,26 @@ class Executor:
         losses = []
         for row, change in todo:
             if not self._kept(row, change, scope) and not self._acknowledged(row, change, acknowledged):
-                loss = change.loss(self._work)
+                loss = self._as_named_now(row, change, todo).loss(self._work)
                 losses += [(loss, change.label)] if loss else []
         if losses:
             raise errors.CheckFailed(
                 "rolling back would lose " + "; ".join(loss for loss, _ in losses) + "; nothing was undone",
                 remedy=_ACKNOWLEDGE.format(", ".join(label for _, label in losses)),
             )
+
+    @staticmethod
+    def _as_named_now(row: StepRow, change: Change, todo: list[tuple[StepRow, Change]]) -> Change:
+        """A change whose undo may lose data, with the names that later changes of the run have given its object."""
+        if not change.may_lose:
+            return change
+        sql = row.resolved_sql
+        for later, other in reversed(todo):
+            if later.position > row.position and isinstance(other, Moved):
+                sql = other.carried(sql)
+        if sql == row.resolved_sql:
+            return change
+        return changes.again(row.kind, sql, row.options, row.position).remembering(row.captured)
 
     @staticmethod
     def _acknowledged(row: StepRow, change: Change, acknowledged: frozenset[str]) -> bool:
@@ -396,8 +411,8 @@ class Executor:
             return Done(row.position, row.kind, row.object, outcome, 0.0, 0.0, detail)
 
         if row.status == "started" and _all_or_nothing(change):
-            self.ledger.mark(self.run_id, row.position, "undone", "had not been done")
-            return done("had not been done")
+            self.ledger.mark(self.run_id, row.position, "undone", HAD_NOT_BEEN_DONE)
+            return done(HAD_NOT_BEEN_DONE)
         seen = change.since(self._work, row.captured)
         if seen.state is State.BUILDING:
             return done("left", f"another session, pid {seen.pid}, builds it; that one is not this run's")

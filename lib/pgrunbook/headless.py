@@ -279,6 +279,9 @@ def _stage(root: Path, name: str, common: Parameters, extra: dict[str, Any], scr
         except papermill.exceptions.PapermillExecutionError as e:
             kind = getattr(errors, e.ename, None)
             error, _, remedy = str(e.evalue).partition("\n  remedy: ")
+            if kind is None:  # a mistake in the notebook or in the library, which has no words of its own
+                error = f"{e.ename} in cell {e.exec_count}: {error}"
+                remedy = f"look at that cell of {shown}; what the stage had done until then stands in the journal"
             lost = Verdict(kind.verdict) if kind else Verdict.FAILED
         except (RuntimeError, KeyboardInterrupt) as e:  # a dead kernel, a second interrupt before it was there
             error = f"the notebook's kernel was lost: {str(e).splitlines()[0] if str(e) else type(e).__name__}"

@@ -18,7 +18,6 @@ from pgrunbook.changes import (
     NOTHING_THERE,
     Alone,
     Change,
-    Defined,
     Estimate,
     Names,
     Observation,
@@ -34,14 +33,12 @@ from pgrunbook.changes import (
 from pgrunbook.db import Database
 from pgrunbook.description import Build
 from pgrunbook.ledger import Ledger
+from pgrunbook.resolving import resolved as resolved
 from pgrunbook.runbook import Runbook
 from pgrunbook.sqlfile import quoted
 
 OLDEST_VERSION = 130000
-_APART = (
-    "its BEGIN … COMMIT is taken apart, since not all in it can be one transaction: what is built concurrently, or "
-    "validated while rows are written, needs commits of its own"
-)
+_LISTED = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +65,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One change of the plan and what the target's catalog says of it."""
+    """One change of the plan and what the target's catalog says of it; `waits`: its relation is yet to come."""
 
     position: int
     change: Change
@@ -76,6 +73,7 @@ class Step:
     safe: tuple[Phase, ...]
     undo: tuple[Phase, ...]
     estimate: Estimate
+    waits: bool = False
 
     @property
     def kind(self) -> str:
@@ -114,6 +112,8 @@ class Step:
     def undo_text(self) -> str:
         """The way back, and whether the runbook keeps the object."""
         lacking = f"none: {self.change.irreversible}" if self.change.irreversible else "none needed"
+        if self.waits and not self.change.by_ledger:
+            lacking = "worked out when its turn comes, from what stands there then"
         text = statements_text(self.undo) or lacking
         return f"{text} -- kept on rollback" if self.change.options.on_rollback == "keep" else text
 
@@ -138,11 +138,24 @@ class Plan:
     def beside(self, step: Step) -> list[str]:
         """A note that names the steps which are committed together with this one."""
         group = next(g for g in self.groups() if any(s is step for s in g))
-        beside = ", ".join(str(s.position) for s in group if s is not step)
+        beside = [str(s.position) for s in group if s is not step]
+        if len(beside) > _LISTED:
+            return [f"committed together with the others of {group[0].position} to {group[-1].position}, as one"]
         if beside:
-            return [f"committed together with {beside}, in one transaction"]
-        taken_apart = step.change.written.block and not step.change.block
-        return [_APART] if taken_apart else []
+            return [f"committed together with {', '.join(beside)}, in one transaction"]
+        return self._apart(step)
+
+    def _apart(self, step: Step) -> list[str]:
+        """A note at the first step of a BEGIN … COMMIT that is taken apart, which says by what."""
+        block = step.change.written.block
+        members = [s for s in self.steps if s.change.written.block == block]
+        if not block or step.change.block or step is not members[0]:
+            return []
+        culprits = [f"{s.position} ({s.kind} {s.object})" for s in members if _needs_own_commit(s.change)]
+        why = (
+            f"of {', '.join(culprits[:_LISTED])}, to be committed apart" if culprits else "a part is committed outside"
+        )
+        return [f"its BEGIN … COMMIT, {members[0].position} to {members[-1].position}, is taken apart because {why}"]
 
     def groups(self) -> Iterator[tuple[Step, ...]]:
         """The steps in order, those that are committed together in one tuple."""
@@ -209,6 +222,7 @@ def make(runbook: Runbook, db: Database) -> Plan:
                 safe=tuple(change.apply(seen)),
                 undo=tuple(change.undo({} if done else change.foreknown() if waits else change.capture(db))),
                 estimate=Estimate() if done or waits else change.estimate(db),
+                waits=waits and not done,
             )
         )
     about = runbook.about
@@ -219,7 +233,7 @@ def make(runbook: Runbook, db: Database) -> Plan:
 def _require_own(drop: Change, before: Sequence[Step], ledger: Ledger, runbook: str) -> None:
     """Refuse to drop what the migration would make, were it not there already: its rows are somebody's."""
     for step in before:
-        if not step.change.begins or step.change.subject != drop.subject or step.to_do:
+        if not step.change.begins or step.change.subject != drop.subject or step.seen.state is State.ABSENT:
             continue
         if not ledger.run_that_applied(runbook, step.change.resolved_sql()):
             raise errors.PreflightFailed(
@@ -256,61 +270,6 @@ def _require_new_enum(value: ValueOfNew, before: Sequence[Step], ledger: Ledger,
             )
 
 
-def resolved(changes: Sequence[Change], names: Names) -> list[Change]:
-    """The changes with their names as they will be when it is their turn, each knowing what comes after it.
-
-    Raises `PreflightFailed` for a name that means nothing then.
-    """
-    for change in reversed(changes):
-        change.foretell(names)
-        if made_then := change.makes:
-            names.coming.add((made_then.schema, made_then.name))
-    made: list[Change] = names.earlier
-    dropped: set[str] = set()
-    for change in changes:
-        found = change.resolve(names)
-        known = bool(found.relation)
-        found = replace(
-            found,
-            fresh=known and names.makes(found.relation),
-            awaited=known and names.awaited(found.relation),
-            vacated=found.subject in dropped or (found.makes is not None and names.vacated(str(found.makes))),
-            block=change.written.block,
-        )
-        found.follow(names)
-        (dropped.add if isinstance(found, Defined) and found.drops else dropped.discard)(found.subject)
-        made.append(found)
-    _mark_passing(made)
-    return _each_with_later(made)
-
-
-def _mark_passing(made: list[Change]) -> None:
-    """Mark what is done to objects that a later change of the same migration drops again."""
-    for last, drop in enumerate(made):
-        if drop.passing and isinstance(drop, Defined) and drop.drops:
-            for n, change in enumerate(made[:last]):
-                if change.subject == drop.subject or drop.takes_away(change):
-                    made[n] = replace(change, passing=True)
-
-
-def _each_with_later(made: Sequence[Change]) -> list[Change]:
-    """Each change knowing the later ones that may concern it: comparing each with each takes long with thousands."""
-    by_subject: dict[str, list[int]] = {}
-    takers = [n for n, c in enumerate(made) if type(c).takes_away is not Change.takes_away]
-    for n, change in enumerate(made):
-        by_subject.setdefault(change.subject, []).append(n)
-    found = list(made)
-    for n, change in reversed(list(enumerate(made))):
-        if type(change).followed_by is Change.followed_by:
-            same = by_subject[change.subject]
-            several = sorted({*same, *takers})
-            later = [found[m] for m in several if m > n and (m in same or found[m].takes_away(change))]
-        else:
-            later = found[n + 1 :]
-        found[n] = change.followed_by(later)
-    return found
-
-
 def _kept_blocks(changes: Sequence[Change]) -> list[Change]:
     """The changes, each in its BEGIN … COMMIT only if all of that can be one transaction.
 
@@ -320,9 +279,7 @@ def _kept_blocks(changes: Sequence[Change]) -> list[Change]:
     apart: set[int] = set()
     homes: dict[str, set[int]] = {}
     for change in changes:
-        phases = change.apply(NOTHING_THERE)
-        one = len(phases) == 1 and isinstance(phases[0], Transaction)
-        if change.is_check or change.takes_block_apart or not one:
+        if _needs_own_commit(change):
             apart.add(change.block)
         if change.together:
             homes.setdefault(change.together, set()).add(change.block)
@@ -330,6 +287,13 @@ def _kept_blocks(changes: Sequence[Change]) -> list[Change]:
         if len(blocks) > 1:
             apart |= blocks
     return [replace(c, block=0) if c.block in apart else c for c in changes]
+
+
+def _needs_own_commit(change: Change) -> bool:
+    """Whether a change can't be in one transaction with others: it is built concurrently, looks at rows apart, …"""
+    phases = change.apply(NOTHING_THERE)
+    one = len(phases) == 1 and isinstance(phases[0], Transaction)
+    return change.is_check or change.takes_block_apart or not one
 
 
 def gathered(changes: Sequence[Change]) -> list[Change]:

@@ -1,33 +1,32 @@
-"""A proof in the terminal."""
+"""A proof in the terminal: no tables, since names of objects are long, and have to be found again by a search."""
 
 from __future__ import annotations
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from pgrunbook.findings import Verdict
-from pgrunbook.prove import AS_BEFORE, DIFFERS, DONE, FAILED, IN_PART, KEPT, Proven, StepProof
+from pgrunbook.proof import AS_BEFORE, DIFFERS, DONE, FAILED, IN_PART, KEPT, Proven, StepProof
 
 _STYLE = {DONE: "green", AS_BEFORE: "green", FAILED: "red", DIFFERS: "red", KEPT: "yellow", IN_PART: "yellow"}
+_COLUMNS = (("step", 4), ("applied", 12), ("undone", 15), ("again", 11))  # as wide as the widest of their words
 
 
 def show(found: Proven) -> None:
-    """The table of the statements, what differs, what is not proven, and the verdict."""
+    """A line a statement, what differs, what is not proven, and the verdict."""
     console = Console(highlight=False)
-    table = Table(title=f"{found.runbook}, proven on a copy of {found.target}", title_justify="left", box=box.SIMPLE)
-    details = [_detail(s) for s in found.steps]
-    for name in ("step", "kind", "object", "line", "applied", "undone", "again", *(["detail"] if any(details) else [])):
-        table.add_column(
-            name, justify="right" if name in ("step", "line") else "left", overflow="fold",
-            no_wrap=name not in ("object", "detail"),
-        )  # fmt: skip
-    for step, detail in zip(found.steps, details, strict=True):
-        words = [Text(w, style=_STYLE.get(w, "dim")) for w in (step.applied, step.undone, step.again)]
-        row: list[Text | str] = [str(step.position), step.kind, Text(step.object), str(step.line), *words, Text(detail)]
-        table.add_row(*row[: len(table.columns)])
-    console.print(table)
+    console.print(f"{found.runbook}, proven on a copy of {found.target}\n", style="bold", markup=False, soft_wrap=True)
+    heads = "  ".join(f"{name:<{width}}" for name, width in _COLUMNS)
+    console.print(f"{heads}  statement, and its line in migrate.sql", style="dim", soft_wrap=True)
+    for step in found.steps:
+        words = (str(step.position).rjust(4), step.applied, step.undone, step.again)
+        cells = [
+            (f"{word:<{width}}  ", _STYLE.get(word, "dim")) for word, (_, width) in zip(words, _COLUMNS, strict=True)
+        ]
+        console.print(Text.assemble(*cells, _named(step), (f"  :{step.line}", "dim")), soft_wrap=True)
+        if detail := _detail(step):
+            console.print(Text(f"      {detail}", style="yellow" if step.irreversible else "dim"), soft_wrap=True)
+    console.print()
     if found.down:
         said = "takes back all of it, and no more" if found.down.verdict is Verdict.PASSED else "does not hold"
         console.print(f"source/down.sql, the authored way back, {said}", soft_wrap=True)
@@ -43,3 +42,8 @@ def _detail(step: StepProof) -> str:
     reason = f"irreversible: {step.irreversible}" if step.irreversible else ""
     said = "" if step.irreversible and step.irreversible in step.detail else step.detail
     return "; ".join(w for w in (reason, said) if w)
+
+
+def _named(step: StepProof) -> str:
+    """The object behind its kind; some begin with that themselves."""
+    return step.object if step.object.startswith(f"{step.kind} ") else f"{step.kind} {step.object}"

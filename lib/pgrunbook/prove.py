@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,23 @@ from pgrunbook import plan as planning
 from pgrunbook.changes import RawSql, Walk
 from pgrunbook.db import Database, Target
 from pgrunbook.execute import Done, Executor
-from pgrunbook.findings import EXIT_STATUS, Verdict
+from pgrunbook.findings import Verdict
 from pgrunbook.ledger import Ledger
 from pgrunbook.plan import Plan, Step
+from pgrunbook.proof import (
+    AS_BEFORE,
+    DIFFERS,
+    DONE,
+    FAILED,
+    IN_PART,
+    KEPT,
+    NOT_REACHED,
+    NOTHING,
+    THERE,
+    DownProof,
+    Proven,
+    StepProof,
+)
 from pgrunbook.runbook import Runbook
 from pgrunbook.schema_copy import Copies, Copy
 from pgrunbook.sqlfile import SqlStatement, quoted, walk
@@ -31,68 +45,13 @@ from pgrunbook.watch import Progress
 Tell = Callable[[str], None]
 Objects = Mapping[str, str]
 
-DONE, THERE, FAILED, DIFFERS, NOT_REACHED = "done", "there before", "failed", "differs", "not reached"
-AS_BEFORE, IN_PART, KEPT, NOTHING = "as before", "in part", "kept", "nothing to undo"
 _UNTOUCHED = {"there before", "done before"}
 _TOLD = 5
+_ON_ANOTHER = (
+    "it was tried on an empty database: name the schema that it is for with --target SERVICE (which is only read), or "
+    "write one into the runbook's sandbox/schema.sql"
+)
 _ROWS = "select count(*) || '/' || coalesce(sum(pg_catalog.hashtextextended(t::text, 0)::numeric), 0) from only {} t"
-
-
-@dataclass(frozen=True, slots=True)
-class StepProof:
-    """What holds of one statement. `irreversible` is why it has no exact way back; empty where it has one."""
-
-    position: int
-    kind: str
-    object: str
-    line: int
-    applied: str
-    undone: str
-    again: str
-    irreversible: str
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class DownProof:
-    """What the authored way back leaves of the migration, takes too much, or changes."""
-
-    verdict: Verdict
-    left: tuple[str, ...]
-    taken: tuple[str, ...]
-    changed: tuple[str, ...]
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Proven:
-    """A proof's end. `differs` are sentences, each about a statement and the objects that differ."""
-
-    runbook: str
-    target: str
-    verdict: Verdict
-    seconds: float
-    steps: tuple[StepProof, ...]
-    down: DownProof | None
-    differs: tuple[str, ...]
-    not_proven: tuple[str, ...]
-
-    @property
-    def exit_status(self) -> int:
-        return EXIT_STATUS[self.verdict]
-
-    def as_json(self) -> dict[str, Any]:
-        """The proof as `--json` prints it."""
-        return asdict(self) | {"seconds": round(self.seconds, 3)}
-
-    def line(self) -> str:
-        """The verdict as one line."""
-        done = sum(s.applied == DONE for s in self.steps)
-        back = sum(s.undone == AS_BEFORE for s in self.steps)
-        irreversible = sum(bool(s.irreversible) for s in self.steps)
-        words = f"{done} of {len(self.steps)} changes carried out, {back} taken back exactly"
-        words += f", {irreversible} irreversible" if irreversible else ""
-        return f"{self.verdict.value}: {words}, in {self.seconds:.1f} s"
 
 
 def prove(runbook: Runbook, source: Target, *, on: Target | None = None, tell: Tell = lambda _: None) -> Proven:
@@ -104,7 +63,10 @@ def prove(runbook: Runbook, source: Target, *, on: Target | None = None, tell: T
     made = [str(s.written.node.role) for s in runbook.changes if s.written.node_kind == "create_role_stmt"]  # type: ignore[attr-defined]
     with schema_copy.copies(runbook, source, on, _roles_of(runbook), made, tell) as found:
         proof = _Proof(runbook, found, tell)
-        proof.run()
+        try:
+            proof.run()
+        except errors.PreflightFailed as e:
+            raise errors.PreflightFailed(e.message, remedy=_ON_ANOTHER if found.empty else e.remedy) from None
     return proof.end(source, time.monotonic() - started)
 
 
@@ -401,9 +363,8 @@ class _Proof:
                 return  # told already
             trouble = _run_down(session, statements)
             words = fingerprint.differing(start, self._look())
-        ends = {
-            e: tuple(w.rpartition(": ")[0] for w in words if w.endswith(f": {e}")) for e in ("new", "gone", "changed")
-        }
+        told = [w.rpartition(": ") for w in words]
+        ends = {e: tuple(name for name, _, end in told if end == e) for e in ("new", "gone", "changed")}
         holds = not words and not trouble
         self._down = DownProof(
             Verdict.PASSED if holds else Verdict.FAILED, ends["new"], ends["gone"], ends["changed"], trouble
@@ -508,12 +469,6 @@ class _Proof:
             self._fail(column, row, word, error)
         else:
             self._differs.append(f"{word}: {getattr(error, 'message', error)}")
-
-
-def _by_end(words: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Objects by what became of them."""
-    told = [w.rpartition(": ") for w in words]
-    return {end: tuple(name for name, _, word in told if word == end) for end in ("new", "gone", "changed")}
 
 
 def _writes(step: Step) -> bool:

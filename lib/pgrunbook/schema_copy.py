@@ -20,6 +20,7 @@ from typing import IO
 from pgrunbook import db, errors, fingerprint, rehearsal, sandbox, stand_ins
 from pgrunbook import plan as planning
 from pgrunbook.db import Database, Target
+from pgrunbook.evidence import redact
 from pgrunbook.lock import hold_lock, try_lock
 from pgrunbook.runbook import Runbook
 from pgrunbook.sqlfile import quoted
@@ -56,6 +57,16 @@ select 'publication', pubname from pg_catalog.pg_publication
 union all select 'event trigger', evtname from pg_catalog.pg_event_trigger
 union all select 'extension', extname from pg_catalog.pg_extension
 order by 1, 2"""
+# as pg_dump writes them: an option a line
+_FOREIGN = re.compile(
+    rb"^CREATE (USER MAPPING|SERVER|FOREIGN DATA WRAPPER|FOREIGN TABLE) (?:[^';]|'(?:[^']|'')*')*;", re.M
+)
+_VALUE = rb"E?'(?!(?:true|false|on|off|\d+)')(?:[^'\\]|''|\\.)*'"
+_ANY_OPTION = re.compile(rb"(?P<name>^\s+\S+ )" + _VALUE, re.M | re.S)
+_SECRET_OPTION = re.compile(
+    rb"(?P<name>^\s+\"?(?:ssl)?(?:password|passcode|private_key|\w*(?:secret|token|api_?key|access_key))\"? )" + _VALUE,
+    re.M | re.S | re.I,
+)
 _DROPPED_AS = {"composite type": "type", "statistics object": "statistics"}
 
 
@@ -80,10 +91,11 @@ class Copy:
 
 @dataclass(slots=True)
 class Copies:
-    """Copies on one server, one at a time; `notes` say what they lack, `rows` whether they hold any."""
+    """Copies on one server, one at a time; `notes` say what they lack, `rows` whether they hold any, `empty` none."""
 
     again: Callable[[], Copy]
     rows: bool = False
+    empty: bool = False
     notes: list[str] = field(default_factory=list)
 
     def fresh(self) -> Copy:
@@ -161,7 +173,7 @@ def copies(
         wanted = [*dict.fromkeys([*contents.roles, *(r for r in roles if r not in made)])]
         found = stack.enter_context(place(runbook, contents, on or rehearsal.SANDBOX, wanted, made, tell))
         found.notes += contents.notes
-        found.rows = isinstance(contents, Rehearsal)
+        found.rows, found.empty = isinstance(contents, Rehearsal), isinstance(contents, Nothing)
         yield found
 
 
@@ -192,11 +204,29 @@ def _dumped(source: Target, ledger_schema: str, file: IO[bytes]) -> Dump:
             f"the schema of {source.name} can't be read: {said}",
             remedy="name a service whose role may read all of the schema (pg_read_all_data), on a server up to 18",
         )
+    hush(file)
     notes = (
         f"the rows of {source.name}: a constraint, a backfill or a type may fail on them",
         "how long it takes and whom it locks out there: sizes and traffic are not copied",
     )
     return Dump(file, source.name, roles, extensions, notes)
+
+
+def hush(file: IO[bytes]) -> None:
+    """Put words in the place of what foreign servers and user mappings keep secret: a copy has no use for it."""
+    file.seek(0)
+    dumped = file.read()
+    hushed = _FOREIGN.sub(_without_secrets, dumped)
+    if hushed != dumped:
+        file.seek(0)
+        file.truncate()
+        file.write(hushed)
+
+
+def _without_secrets(statement: re.Match[bytes]) -> bytes:
+    """Of a user mapping all but what is a number or a switch is hushed, of a server what is called a secret."""
+    pattern = _ANY_OPTION if statement[1] == b"USER MAPPING" else _SECRET_OPTION
+    return pattern.sub(rb"\g<name>'left out'", statement[0])
 
 
 @contextmanager
@@ -347,4 +377,4 @@ def _trouble(stderr: bytes, word: str) -> str:
     """The first line of a program's complaints that says what is wrong."""
     lines = stderr.decode(errors="replace").splitlines()
     found = next((line for line in lines if word in line), lines[0] if lines else "it said nothing")
-    return found.partition(word)[2].strip() or found
+    return redact.scrub(found.partition(word)[2].strip() or found)

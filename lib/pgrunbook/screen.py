@@ -40,7 +40,7 @@ class Terminal:
     """A screen for a terminal: done things stay as lines, what goes on is one line with a bar below them."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(stderr=True, highlight=False, markup=False)
         self._live = Live(console=self._console, refresh_per_second=8, transient=True)
         self._stage = ""
         self._live.start()
@@ -78,7 +78,7 @@ class Terminal:
 
 def outcome(found: RunOutcome, root: Path) -> None:
     """A run's end: stages, what failed or waits, and where the evidence lies."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     table = Table(title=f"{found.runbook} on {found.target}, run {found.run_id}", title_justify="left")
     for name in ("stage", "verdict", "seconds", "checks", "notebook"):
         table.add_column(name, justify="right" if name in ("seconds", "checks") else "left")
@@ -116,7 +116,7 @@ def _troubles(console: Console, stage: StageOutcome) -> None:
 
 def audit(found: AuditOutcome) -> None:
     """An audit's findings, the gravest first, what it could not see, and what to type next."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     findings = [Finding.from_json(row) for row in found.report["findings"]]
     shown, left = reporting.heaviest(findings, _SHOWN)
     by_remedy: dict[str, str] = {}
@@ -184,7 +184,7 @@ def load(folder: Path) -> None:
 
 def demonstration(found: RunOutcome, root: Path) -> None:
     """The demo's end: before and after, the claims, the rollback's proof, and where the evidence lies."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     folder = root / found.evidence
     queries = {f"claim: {c.id}": c.query for c in runbook.load(root, found.runbook).about.claims}
     claims = [
@@ -268,7 +268,7 @@ def _proof(console: Console, stages: Sequence[StageOutcome]) -> None:
 
 def plan(rows: Sequence[dict[str, Any]]) -> None:
     """A plan, one block a step: written and safe form, lock, state, undo, notes."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     for number, row in enumerate(rows, 1):
         state_style = {"present": "green", "absent": "", "different": "red"}.get(row["state"], "yellow")
         console.print(
@@ -290,7 +290,7 @@ def plan(rows: Sequence[dict[str, Any]]) -> None:
 
 def second_opinion(found: Sequence[Opined]) -> None:
     """How many of squawk's alarms stand, and how many are answered for, by rule."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     answered: dict[str, str] = {o.rule: o.answer for o in found if o.answer}
     standing = sum(1 for o in found if not o.answer)
     words = f"{standing or 'nothing'} to note, {len(found) - standing} false alarms answered"
@@ -301,7 +301,7 @@ def second_opinion(found: Sequence[Opined]) -> None:
 
 def rows(title: str, names: Sequence[str], found: Sequence[Sequence[Any]]) -> None:
     """A plain table."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     table = Table(title=title, title_justify="left")
     for name in names:
         table.add_column(name)
@@ -312,7 +312,7 @@ def rows(title: str, names: Sequence[str], found: Sequence[Sequence[Any]]) -> No
 
 def trouble(message: str, remedy: str) -> None:
     """An error, on stderr."""
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, markup=False)
     console.print(Text.assemble(("error: ", "bold red"), message), soft_wrap=True)
     if remedy:
         console.print(Text.assemble(("remedy: ", "bold"), remedy), soft_wrap=True)

@@ -37,7 +37,7 @@ class Said:
 
     Neighbours of one `together` that is not empty share a transaction. `rewrites`: whether the table is rewritten
     (None: nobody looked). `proven`: a valid constraint on the target says already what SET NOT NULL would look for.
-    `partitioned`: the relation is a partitioned table.
+    `partitioned`: the relation is a partitioned table. `new`: it is made by the same plan, and still empty.
     """
 
     sql: str
@@ -47,6 +47,7 @@ class Said:
     rewrites: bool | None = None
     proven: bool = False
     partitioned: bool = False
+    new: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,7 @@ def _said(step: Step) -> Iterator[Said]:
                 transactional=isinstance(phase, Transaction),
                 kind=step.kind,
                 together=_together(step, phase, number),
+                new=step.change.plainly(step.seen),
                 **step.change.known(),
             )
 
@@ -125,7 +127,7 @@ def _together(step: Step, phase: Phase, number: int) -> str:
     """The word of the transaction that a phase is; a statement outside of one has none."""
     if not isinstance(phase, Transaction):
         return ""
-    return step.change.together or f"{step.position}.{number}"
+    return step.change.unit or f"{step.position}.{number}"
 
 
 def look(statements: Sequence[Said], version: int) -> SecondOpinion:
@@ -179,6 +181,10 @@ def _on_partitioned_parent(case: _Case) -> bool:
     """CREATE INDEX ON ONLY a partitioned table; on any other it would be an ordinary, blocking build."""
     node: Any = case.parsed.node if case.parsed else None
     return case.said.partitioned and isinstance(node, _PB.IndexStmt) and not node.relation.inh
+
+
+def _new(case: _Case) -> bool:
+    return case.said.new
 
 
 def _proven(case: _Case) -> bool:
@@ -237,6 +243,10 @@ def _reads_as_sql(case: _Case) -> bool:
 
 _DESIGN = "the author's choice of a type: it changes nothing in how the change is carried out, resumed or undone"
 
+_NOBODY_WAITS = Answer(
+    "a table that this plan makes, and which is empty: there are no rows to look at, and nobody waits", _new
+)
+
 # Rules that are not here are passed on: what blocks (adding-foreign-key-constraint, adding-serial-primary-key-field,
 # ban-concurrent-index-creation-in-transaction, changing-column-type, constraint-missing-not-valid,
 # disallowed-unique-constraint, require-concurrent-*), what breaks clients or loses data (adding-required-field,
@@ -276,8 +286,13 @@ ANSWERS: Mapping[str, tuple[Answer, ...]] = {
             "indexes are built concurrently and attached",
             _on_partitioned_parent,
         ),
+        _NOBODY_WAITS,
     ),
+    "adding-foreign-key-constraint": (_NOBODY_WAITS,),
+    "constraint-missing-not-valid": (_NOBODY_WAITS,),
+    "disallowed-unique-constraint": (_NOBODY_WAITS,),
     "adding-not-nullable-field": (
+        _NOBODY_WAITS,
         Answer("a valid constraint on the target proves it: the table is not scanned", _proven),
     ),
     "adding-field-with-default": (

@@ -12,7 +12,9 @@ from planting import build, score
 from planting.world import Defect, Remark, Truth
 from planting.written import Written, files
 
-SEEDS = (7, 23)
+pytestmark = pytest.mark.usefixtures("few_statements")
+
+SEEDS = (7, pytest.param(23, marks=pytest.mark.servers))
 LINT = Lint("lint", LintFront(title="", group="indexes", says="", mend="", doubt=""), b"")
 SCHEMAS = files(pathlib.Path(__file__).parent / "schemas")
 

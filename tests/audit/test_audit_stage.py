@@ -25,6 +25,8 @@ from pgrunbook.stages import StageResult
 from pgrunbook.stages import audit as stage
 from pgrunbook.stages._base import Parameters
 
+pytestmark = pytest.mark.usefixtures("few_statements")
+
 PERSONAL = "swordfish"
 SCHEMA = f"""
 create extension pg_stat_statements;

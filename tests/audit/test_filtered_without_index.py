@@ -11,6 +11,8 @@ from fix_audit import found, oid, pretend, stranger
 from fix_databases import Place, made
 from pgrunbook.audit import Facts, statements
 
+pytestmark = pytest.mark.usefixtures("few_statements")
+
 LINT = "filtered_without_index"
 ROWS, LESS = 12_000, 3000
 MADE = (

@@ -14,6 +14,8 @@ from pgrunbook.db import Database
 from pgrunbook.measure.workload import BindSet, sample_binds
 from pgrunbook.runbook import Query
 
+pytestmark = pytest.mark.usefixtures("few_statements")
+
 SCHEMA = """
 create schema app; create schema other; create type app.kind as enum ('in', 'out');
 create table other.calls (id int, org int);

@@ -12,6 +12,8 @@ from fix_databases import Place, made, on_every_version
 from fix_servers import SANDBOX
 from pgrunbook.audit import NotSeen, statements
 
+pytestmark = pytest.mark.usefixtures("few_statements")
+
 MADE = (
     "create schema extensions",
     "create extension pg_stat_statements schema extensions",

@@ -5,6 +5,8 @@ import pytest
 from fix_databases import Place
 from pgrunbook.audit import statements
 
+pytestmark = pytest.mark.usefixtures("few_statements")
+
 UTILITIES = (
     "create table copied as select * from people where name = 'Aida'",
     "create policy own on people using (name = 'Aida')",

@@ -9,6 +9,8 @@ from fix_databases import Place
 from pgrunbook.audit import Facts, Finding, statements
 from pgrunbook.audit.patterns import patterns, shares
 
+pytestmark = pytest.mark.usefixtures("few_statements")
+
 MADE = (
     "create extension pg_stat_statements",
     "create table customers (id int primary key, email text unique, region text)",

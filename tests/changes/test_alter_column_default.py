@@ -54,6 +54,9 @@ def test_state__is_told_by_the_servers_spelling(on: db.Database) -> None:
     for column in ("g", "i"):
         with pytest.raises(errors.PreflightFailed, match="values are generated"):
             planned(on, f"alter table t alter {column} drop default")
+    on.execute("alter table only p alter a set default 7")
+    (change,) = planned(on, "alter table p alter a set default 7")
+    assert "not so in app.p" in change.standing(on).detail
     (change,) = planned(on, "alter table t alter a set default 2")
     (transaction,) = change.apply(Observation(State.ABSENT))
     assert [(s.lock, s.relation) for s in transaction.statements] == [(LockMode.ACCESS_EXCLUSIVE, "app.t")]

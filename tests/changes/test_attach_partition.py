@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fix_changes import forth_and_back, planned, state, typed
+from fix_changes import forth_and_back, planned, run, state, typed
 from fix_databases import Place
 from pgrunbook import changes, db, errors
 from pgrunbook.changes import LockMode, ObjectOptions, Observation, State
@@ -58,6 +58,18 @@ def test_state__is_told_by_parent_and_bound(on: db.Database) -> None:
     assert state(on, "alter table p attach partition c for values from (10) to (20)") == "absent"
     assert state(on, "alter table p detach partition c") == "present"
     assert state(on, "alter table h detach partition p1") == "different"
+
+
+def test_a_detached_partition__is_attached_again_only_where_it_is_the_same_table(on: db.Database) -> None:
+    """One that is gone, or another one under its name, is left."""
+    (change,) = planned(on, "alter table p detach partition p1")
+    captured = change.capture(on)
+    run(on, change.apply(change.standing(on)))
+    assert change.since(on, captured).state is State.PRESENT
+    on.execute("drop table p1")
+    assert change.since(on, captured).state is State.DIFFERENT
+    on.execute("create table p1 (like p)")
+    assert "another table" in change.since(on, captured).detail
 
 
 def test_what_the_server_would_build_under_its_lock__is_asked_for_before(on: db.Database) -> None:

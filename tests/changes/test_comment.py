@@ -25,6 +25,9 @@ create function app.t() returns trigger language plpgsql as 'begin return new; e
 create policy "The p" on app."Tbl";
 create trigger t before update on app."Tbl" for each row execute function app.t();
 create index i on app."Tbl" ("B b");
+create statistics app.st on id, "B b" from app."Tbl";
+create extension cube schema app;
+comment on extension cube is null;
 """
 OBJECTS = [
     ('table "Tbl"', 'table app."Tbl"', LockMode.SHARE_UPDATE_EXCLUSIVE),
@@ -44,11 +47,12 @@ OBJECTS = [
     ("schema app", "schema app", LockMode.NONE),
     ('type "Mood"', 'type app."Mood"', LockMode.NONE),
     ("domain d", "domain app.d", LockMode.NONE),
+    ("statistics st", "statistics app.st", LockMode.NONE),
+    ("extension cube", "extension cube", LockMode.NONE),
 ]
 NOT_KNOWN = [
     "comment on database d is 'x'",
     "comment on role r is 'x'",
-    "comment on extension e is 'x'",
     "comment on constraint given on domain d is 'x'",
     "comment on aggregate a(int) is 'x'",
     "comment on cast (int as text) is 'x'",

@@ -39,7 +39,7 @@ def test_state__is_told_by_schema_and_version(on: db.Database) -> None:
     (change,) = planned(on, "create extension cube version '1.0' schema public")
     assert change.state(on).detail.startswith("planned: version 1.0 in schema public; found: version 1.")
     assert "leave schema and version out" in change.if_different
-    assert change.idents == ("extension cube",)
+    assert change.idents == ("extension cube", "comment extension cube")
 
 
 def test_what_the_server_does_not_have__is_told_before(on: db.Database) -> None:
@@ -72,6 +72,12 @@ def test_loss__is_what_users_put_into_its_tables(on: db.Database) -> None:
     ):  # fmt: skip
         on.execute(statement)
     assert change.loss(on) == ""
+    on.execute("create table strange (b int)")
+    on.execute("alter extension cube add table strange")
+    assert change.loss(on) == ""
+    on.execute("insert into strange values (1)")
+    assert "strange" in change.loss(on)
+    on.execute("alter extension cube drop table strange")
     on.execute("insert into kept values (2)")
     assert change.loss(on) == "what public.kept of extension cube holds"
     assert changes.again("create_extension", change.resolved_sql(), {}, 1).undo({"schema_made": "x"})[0].statements[

@@ -42,7 +42,7 @@ def test_forth_and_back__leaves_the_schema_as_it_was(on: db.Database) -> None:
 
 
 def test_state__is_told_by_the_definition(on: db.Database) -> None:
-    """However it is spelled; whether it is filled does not matter."""
+    """However it is spelled; one that has been filled since is the same, one that can't be read is not."""
     on.execute("create materialized view m (a) with (fillfactor = 70) as select id from t where id in (1, 2)")
     same = (
         "materialized view app.m with (fillfactor = '70') as select t.id as a from app.t where t.id = any (array[1, 2])"
@@ -50,6 +50,11 @@ def test_state__is_told_by_the_definition(on: db.Database) -> None:
     assert state(on, f"create {same} with no data") == "present"
     for other in (same.replace("1, 2", "1, 3"), same.replace("'70'", "80"), same.replace(" as a", "")):
         assert state(on, f"create {other}") == "different"
+    assert state(on, f"create {same}") == "present"
+    on.execute("refresh materialized view m with no data")
+    assert state(on, f"create {same} with no data") == "present"
+    assert "refresh it" in planned(on, f"create {same}")[0].standing(on).detail
+    assert state(on, f"create {same}") == "different"
     assert state(on, "create materialized view t as select 1 as id") == "different"
     (change,) = planned(on, "create materialized view n as select 1 as one, id from t")
     assert change.idents == ("relation app.n", "column app.n.one", "column app.n.id")

@@ -53,6 +53,8 @@ def test_state__is_told_by_the_settings(on: db.Database) -> None:
                      ("no cycle", "cycle"), ("no cycle", "owned by app.t.id"), ("sequence", "sequence if not exists")):  # fmt: skip
         assert state(on, same.replace(old, new)) == ("present" if "exists" in new else "different"), new
     assert state(on, "create sequence t") == "different"
+    on.execute("create table numbered (n int generated always as identity)")
+    assert state(on, "create sequence numbered_n_seq as int owned by numbered.n") == "different"
     for text, expected in (
         ("cache 3 increment 2", "present"), ("cache 4", "absent"), ("owned by none", "present"),
         ("as int", "present"), ("as bigint", "absent"), ("owned by t.id", "absent"),

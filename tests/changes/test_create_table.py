@@ -82,6 +82,13 @@ def test_state__is_told_by_the_definition_alone(on: db.Database) -> None:
         "found: column a character varying(5) default 'x'::character varying not null"
     )
     assert state(on, "create table new (a not_there_yet)") == "absent"
+    on.execute("create table u (a int)")
+    on.execute("alter table u add constraint u_a_not_null not null a not valid")
+    assert state(on, "create table u (a int not null)") == "different"
+    assert state(on, "alter table u add a int not null default 1") == "different"
+    on.execute("create table w (like base)")
+    (change,) = planned(on, "create table w (like base including indexes)")
+    assert "more than is compared" in change.standing(on).detail
 
 
 def test_later_changes__are_not_held_against_it(on: db.Database) -> None:

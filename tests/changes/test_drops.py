@@ -313,6 +313,9 @@ def test_drop__of_what_an_earlier_line_makes_is_told_by_the_ledger(on: db.Databa
     ):
         found = planned(on, text)
         assert [(c.by_ledger, c.refusal(), c.standing(on).state) for c in found] == [(True, "", "absent")] * len(found)
+    on.execute("create table x (id int)")  # between the plan and the run: the executor asks again, and refuses
+    assert planned(on, "create table x (id int); drop table x")[0].standing(on).state is State.DIFFERENT
+    on.execute("drop table x")
     with pytest.raises(errors.PreflightFailed, match="nothing tells so"):
         planned(on, "alter table other rename to x; drop table x")
 
@@ -343,7 +346,10 @@ drop table gone;
 """
 
 
-@pytest.mark.parametrize("around", [("", ""), ("begin;", "commit;")], ids=["apart", "block"])
+@pytest.mark.parametrize(
+    "around",
+    [pytest.param(("", ""), id="apart", marks=pytest.mark.servers), pytest.param(("begin;", "commit;"), id="block")],
+)
 def test_dropped_and_made_anew__brings_the_old_ones_back(
     project: Project, database: Place, around: tuple[str, str]
 ) -> None:

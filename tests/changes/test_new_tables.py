@@ -58,7 +58,13 @@ create index on shop.log (id);
 """
 
 
-@pytest.mark.parametrize("block", [True, False], ids=["in_a_block", "statement_by_statement"])
+@pytest.mark.parametrize(
+    "block",
+    [
+        pytest.param(True, id="in_a_block"),
+        pytest.param(False, id="statement_by_statement", marks=pytest.mark.servers),
+    ],
+)
 def test_application_schema__goes_there_and_back(database: Place, tmp_path: pathlib.Path, block: bool) -> None:
     """Tables that refer to each other, their indexes, rows, triggers, policies, grants and comments; twice, in a block."""
     migrate = f"begin;{MIGRATION}commit;" if block else MIGRATION

@@ -68,7 +68,7 @@ def test_state__is_unknown_and_verified_by_nothing(database: Place) -> None:
         (check,) = change.verify(on)
         captured = change.capture(on)
     assert (check.verdict, check.gates) == ("not_measurable", False)
-    assert captured == {"inverse": ["select 2", "select 3"]}
+    assert captured == {"inverse": ["select 2", "select 3"], "rows_of": []}  # there is no such table
 
 
 def test_apply_and_undo__are_the_written_statements() -> None:

@@ -13,7 +13,10 @@ select
     nullif(a.attgenerated::text, ''),
     nullif(pg_catalog.to_jsonb(a) ->> 'attcompression', '')
   ) as definition,
-  a.attnotnull as not_null
+  a.attnotnull and not exists (
+    select from pg_catalog.pg_constraint n
+    where n.conrelid = a.attrelid and n.contype = 'n' and n.conkey = array[a.attnum] and not n.convalidated
+  ) as not_null
 from pg_catalog.pg_attribute a
 join pg_catalog.pg_type t on t.oid = a.atttypid
 left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum

@@ -33,6 +33,13 @@ with object(classid, objid, objsubid) as (
   select 'pg_type'::regclass, t.oid, 0
   from pg_catalog.pg_type t
   where %(what)s = 'type' and t.oid = pg_catalog.to_regtype(%(named)s)
+  union all
+  select 'pg_extension'::regclass, oid, 0 from pg_catalog.pg_extension where %(what)s = 'extension' and extname = %(name)s
+  union all
+  select 'pg_statistic_ext'::regclass, s.oid, 0
+  from pg_catalog.pg_statistic_ext s
+  join pg_catalog.pg_namespace n on n.oid = s.stxnamespace
+  where %(what)s = 'statistics' and s.stxname = %(name)s and n.nspname = %(schema)s
 )
 select coalesce(d.description, '') as text, i.type || ' ' || i.identity as ident
 from object o

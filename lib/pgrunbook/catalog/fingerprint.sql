@@ -89,6 +89,8 @@ commented(classid, objid) as (
   select 'pg_event_trigger'::regclass, oid from pg_event_trigger
   union all
   select 'pg_publication'::regclass, oid from pg_publication
+  union all
+  select 'pg_extension'::regclass, oid from pg_extension
 ),
 items(kind, ident, def, acl) as (
   select 'database', 'owner and privileges', datdba::regrole::text, coalesce(datacl, acldefault('d', datdba))

@@ -3,7 +3,8 @@ select
   pg_catalog.format('(%%s) as %%s', c.columns, pg_catalog.rtrim(pg_catalog.pg_get_viewdef(v.oid), ';')) as query,
   coalesce(v.reloptions, '{}')::text[] as options,
   coalesce(t.spcname::text, '') as tablespace,
-  v.relkind::text as kind
+  v.relkind::text as kind,
+  v.relispopulated as populated
 from pg_catalog.pg_class v
 left join pg_catalog.pg_tablespace t on t.oid = v.reltablespace
 cross join lateral (

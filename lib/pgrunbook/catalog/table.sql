@@ -38,6 +38,9 @@ select 'column', quote_ident(a.attname),
     nullif(a.attgenerated::text, ''),
     'identity ' || nullif(a.attidentity::text, ''),
     case when a.attnotnull then 'not null' end,
+    (
+      select 'not valid' from pg_constraint n
+      where n.conrelid = a.attrelid and n.contype = 'n' and n.conkey = array[a.attnum] and not n.convalidated),
     case when a.attstorage <> y.typstorage then 'storage ' || a.attstorage::text end,
     'compression ' || nullif(to_jsonb(a) ->> 'attcompression', '')),
   '', '', '{}', a.attnum

@@ -1,4 +1,4 @@
--- The tables of some schemas: sizes in bytes, the statistics' idea of their rows, and how old that idea is.
+-- The tables of some schemas, and the materialized views that can be read: sizes in bytes, the statistics' idea of their rows, and how old that idea is.
 select
   pg_catalog.format('%%I.%%I', n.nspname, c.relname) as table,
   greatest(c.reltuples, 0)::int8 as estimated_rows,
@@ -11,5 +11,5 @@ select
 from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 left join pg_catalog.pg_stat_user_tables s on s.relid = c.oid
-where c.relkind in ('r', 'p', 'm') and n.nspname = any(%(schemas)s::text[])
+where c.relkind in ('r', 'p', 'm') and c.relispopulated and n.nspname = any(%(schemas)s::text[])
 order by 3 desc, 1

@@ -83,7 +83,7 @@ def has_children(names: Names, table: Relation) -> bool:
 
 def is_empty(names: Names, table: Relation) -> bool:
     """Whether a table holds no row; one that the migration makes is empty."""
-    return not table.oid or not names.db.value(f"select exists (select from {table})")  # noqa: S608
+    return not table.oid or not names.db.value(f"select exists (select from {table.stands_as})")  # noqa: S608
 
 
 def size_of(names: Names, table: Relation) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -70,6 +71,10 @@ class Partitioning(Defined):
     @property
     def subject(self) -> str:
         return f"partition {self.relation}"
+
+    @property
+    def moves_rows(self) -> Mapping[str, str]:
+        return {self.parent_name: ""}
 
     @property
     def idents(self) -> tuple[str, ...]:

@@ -9,157 +9,33 @@ from __future__ import annotations
 import abc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
 from pgrunbook import errors
 from pgrunbook.changes._names import Names, Relation
+from pgrunbook.changes._phases import (
+    NOTHING_THERE,
+    Alone,
+    Estimate,
+    LockMode,
+    Look,
+    Observation,
+    Phase,
+    State,
+    Statement,
+    Transaction,
+    Walk,
+    one_transaction,
+    statements_text,
+)
 from pgrunbook.db import Database
 from pgrunbook.findings import Check, Verdict, passed
 from pgrunbook.sqlfile import SqlStatement, quoted
 
-
-class LockMode(StrEnum):
-    """Table lock modes, weakest first, as in PostgreSQL's documentation, "Explicit Locking"."""
-
-    NONE = "no table lock"
-    ACCESS_SHARE = "ACCESS SHARE"
-    ROW_EXCLUSIVE = "ROW EXCLUSIVE"
-    SHARE_UPDATE_EXCLUSIVE = "SHARE UPDATE EXCLUSIVE"
-    SHARE = "SHARE"
-    SHARE_ROW_EXCLUSIVE = "SHARE ROW EXCLUSIVE"
-    ACCESS_EXCLUSIVE = "ACCESS EXCLUSIVE"
-    UNKNOWN = "unknown, at worst ACCESS EXCLUSIVE"
-    WHOLE_FILE = "the whole file, against other writers"  # SQLite's only one
-
-
-class State(StrEnum):
-    """What the catalog says of a change's object; "present" means valid and of the planned definition.
-
-    "absent" is also said of an object that stands with an earlier definition which the change is there to replace,
-    "invalid" of a change that is done in part.
-    """
-
-    ABSENT = "absent"
-    PRESENT = "present"
-    INVALID = "invalid"
-    BUILDING = "building"
-    DIFFERENT = "different"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """A state with what was found: `pid` of a running build, `detail` for a reader.
-
-    `found` are the change's own words for what is done of it or stands in its way, for `apply` to go on from.
-    """
-
-    state: State
-    detail: str = ""
-    pid: int = 0
-    found: tuple[str, ...] = ()
-
-
-NOTHING_THERE = Observation(State.ABSENT)
 IN_USE = "the table holds rows"
 ACCEPT = 'set irreversible = "reason" under [objects."{}"] in runbook.toml, if that is meant'
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """One statement and what it costs. One that waits for other transactions (CONCURRENTLY) can't be in one."""
-
-    sql: str
-    lock: LockMode
-    relation: str
-    transactional: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Transaction:
-    """Statements that are committed together."""
-
-    statements: tuple[Statement, ...]
-
-    def __str__(self) -> str:
-        lines = [f"{s.sql};" for s in self.statements]
-        return "\n".join(["begin;", *lines, "commit;"] if len(lines) > 1 else lines)
-
-
-@dataclass(frozen=True, slots=True)
-class Alone:
-    """A statement that can't be in a transaction."""
-
-    statement: Statement
-
-    @property
-    def statements(self) -> tuple[Statement, ...]:
-        return (self.statement,)
-
-    def __str__(self) -> str:
-        return f"{self.statement.sql};"
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """A statement that only looks, run in a read-only transaction; an error that it raises is its finding."""
-
-    statement: Statement
-
-    @property
-    def statements(self) -> tuple[Statement, ...]:
-        return (self.statement,)
-
-    def __str__(self) -> str:
-        return f"begin read only;\n{self.statement.sql};\ncommit;"
-
-
-@dataclass(frozen=True, slots=True)
-class Walk:
-    """An UPDATE in batches by ranges of the primary key, a commit each, with the old values kept; `back`: its undo.
-
-    `sql` is the whole UPDATE, `relation` its table. Its parts are SQL as well: `target` is the table as it is read
-    (`only` included), `alias` its name in the others, `others` the rest of the FROM list, `values` what the `columns`
-    are set to, `condition` the WHERE. `at_once`: all in one batch. `key` and `columns` are plain names.
-    """
-
-    relation: str
-    key: tuple[str, ...]
-    columns: tuple[str, ...]
-    sql: str = ""
-    target: str = ""
-    alias: str = ""
-    others: str = ""
-    values: tuple[str, ...] = ()
-    condition: str = ""
-    at_once: bool = False
-    back: bool = False
-
-    @property
-    def statements(self) -> tuple[Statement, ...]:
-        return (Statement(self.sql, LockMode.ROW_EXCLUSIVE, self.relation),)
-
-    def __str__(self) -> str:
-        key = ", ".join(map(quoted, self.key))
-        batches = "in one transaction" if self.at_once else f"in batches by the primary key ({key}), a commit each"
-        if self.back:
-            return f"-- {batches}: the old values go back into the rows of {self.relation} that nobody changed since"
-        return f"-- {batches}; the old values are kept in the ledger's schema\n{self.sql};"
-
-
-Phase = Transaction | Alone | Look | Walk
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What a change will need: `bytes` on disk for good, `temporary` while it runs, `rows` it reads."""
-
-    bytes: int = 0
-    temporary: int = 0
-    rows: int = 0
 
 
 class ObjectOptions(BaseModel):
@@ -189,8 +65,8 @@ class Change(abc.ABC):
     `later` is the change of the same migration that takes up the same object after this one, or takes it away.
     `fresh`: its relation is made by the same migration, so that nobody waits for it; `awaited`: it comes to stand under
     its name by an earlier change. `passing`: the migration makes and drops its object. `vacated`: an earlier change
-    drops or renames what stands under its name now. `block` is the BEGIN … COMMIT of migrate.sql that it is committed
-    with; 0 for none.
+    drops or renames what stands under its name now. `replacing`: it has a part in giving a new object the name of one
+    that is dropped. `block` is the BEGIN … COMMIT of migrate.sql that it is committed with; 0 for none.
     """
 
     kind: ClassVar[str]
@@ -217,6 +93,7 @@ class Change(abc.ABC):
     awaited: bool = field(default=False, compare=False, kw_only=True)
     vacated: bool = field(default=False, compare=False, kw_only=True)
     passing: bool = field(default=False, compare=False, kw_only=True)
+    replacing: bool = field(default=False, compare=False, kw_only=True)
     block: int = field(default=0, compare=False, kw_only=True)
 
     @classmethod
@@ -274,6 +151,17 @@ class Change(abc.ABC):
         """Tables whose rows stand under another name once it is done; under an empty one where they change."""
         return {}
 
+    @property
+    def rows_not_brought_back(self) -> Mapping[str, str]:
+        """Tables whose rows are not as before once it is done and undone, with the reason."""
+        lost = self.destroys and not self.passing and self.relation
+        return {self.relation: self.irreversible} if lost and self.irreversible else {}
+
+    @property
+    def idents_not_brought_back(self) -> tuple[str, ...]:
+        """What of the schema's fingerprint is not as before once it is done and undone; `ident.*` is all below it."""
+        return ()
+
     def foretell(self, names: Names) -> None:  # noqa: B027
         """Tell of names that are gone where it is done, and which changes before it use. Most have none."""
 
@@ -328,6 +216,9 @@ class Change(abc.ABC):
         """What the catalog says of it, seen with the rest of the migration."""
         if self.passing:  # before and afterwards nothing is there: the ledger tells which of the two it is
             seen = NOTHING_THERE if self.not_yet(db) else replace(self, later=None).state(db)
+            if self.begins and self.later and self.later.destroys and seen.state is State.PRESENT:
+                line = self.later.written.line  # unless the ledger knows it as the run's own, which is asked first
+                return replace(seen, state=State.DIFFERENT, detail=f"it was there before, and line {line} drops it")
             return NOTHING_THERE if isinstance(self, Defined) and self.drops else seen
         if self.later and self.later.takes_away(self):
             later = self.later.standing(db)
@@ -351,7 +242,7 @@ class Change(abc.ABC):
     @property
     def by_ledger(self) -> bool:
         """Whether only the ledger can tell that it was done."""
-        return self.recorded or self.passing
+        return self.recorded or self.passing or self.replacing
 
     def plainly(self, seen: Observation) -> bool:
         """Whether it is carried out as it is written: its table is made by this migration, and still empty."""
@@ -403,8 +294,12 @@ class Change(abc.ABC):
 
     def verify(self, db: Database) -> list[Check]:
         """The check every kind has: the catalog holds a valid object of the planned definition."""
-        if self.passing:
-            detail = "the migration makes and drops it: nothing is left to look at"
+        if self.passing or self.replacing:
+            detail = (
+                "the migration makes and drops it: nothing is left to look at"
+                if self.passing
+                else "a new object has the name of one that is dropped: the ledger alone tells the two apart"
+            )
             return [Check(f"definition: {self.kind}", self.object, Verdict.NOT_MEASURABLE, gates=False, detail=detail)]
         seen = self.standing(db)
         done = seen.state is State.PRESENT
@@ -524,16 +419,6 @@ def holds_rows(db: Database, relation: str) -> bool:
 def statement_label(statement: SqlStatement) -> str:
     """`statement_N`, N counted from 1 in migrate.sql."""
     return f"statement_{statement.position}"
-
-
-def statements_text(phases: Sequence[Phase]) -> str:
-    """Phases as one text, each statement ended by a semicolon."""
-    return "\n".join(map(str, phases))
-
-
-def one_transaction(*statements: Statement) -> list[Phase]:
-    """Statements as one phase."""
-    return [Transaction(statements)]
 
 
 __all__ = [

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from pgrunbook.changes._alter import AlterTable
-from pgrunbook.changes._base import Change, Defined
+from pgrunbook.changes._base import Change, Defined, Observation, State
 from pgrunbook.db import Database
 
 
@@ -49,6 +50,15 @@ class AlterColumn(AlterTable, Defined):
     @property
     def replaces(self) -> bool:
         return True
+
+    def _apart(self, db: Database) -> Iterable[str]:  # noqa: ARG002
+        """The relations that inherit the column and keep something else in its place."""
+        return ()
+
+    def _state(self, db: Database) -> Observation:
+        seen = Defined._state(self, db)
+        apart = ", ".join(self._apart(db)) if seen.state is State.PRESENT else ""
+        return replace(seen, detail=f"{seen.detail}; not so in {apart}, which inherits it") if apart else seen
 
     def takes_away(self, other: Change) -> bool:
         """What adds the column makes it as it was before this."""

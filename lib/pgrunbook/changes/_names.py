@@ -47,6 +47,8 @@ class Names:
         self._relations: dict[str, Relation | None] = {}
         self._schemas: dict[str, bool] = {}
         self.functions: list[str] = []
+        # roles that earlier changes make
+        self.roles: set[str] = set()
         # the changes resolved so far
         self.earlier: list[Any] = []
         # schemas (empty where none is written) and names of what later changes make, while changes foretell
@@ -72,6 +74,11 @@ class Names:
     def _there(self) -> frozenset[str]:
         found = self.db.value("select pg_catalog.current_schemas(true)")
         return frozenset(str(s) for s in found)
+
+    @property
+    def search_path(self) -> list[str]:
+        """The schemas in which an unqualified name is looked for, as they are set."""
+        return self._wanted_path
 
     def has_schema(self, schema: str) -> bool:
         """Whether a schema of the search_path is there once the changes resolved so far are done."""
@@ -101,6 +108,11 @@ class Names:
         now = relation.stands_as if relation.oid else ""
         renamed = replace(relation, schema=schema, name=name, now=now)
         self._relations[str(renamed)] = renamed
+
+    def has_role(self, name: str) -> bool:
+        """Whether the server has a role, or an earlier change makes it."""
+        query = "select exists (select from pg_catalog.pg_roles where rolname = $1)"
+        return name in self.roles or bool(self.db.value(query, [name]))
 
     def makes(self, qualified: str) -> bool:
         """Whether an earlier change makes a relation or a function of this name, be it there already or not."""

@@ -91,7 +91,7 @@ class PolicyChange(Defined):
         def qualify(node: Any) -> None:
             node.table.schemaname = relation.schema
             for item in node.roles:
-                _name_role(item.role_spec, names.db, self.written)
+                _name_role(item.role_spec, names, self.written)
 
         return self._resolved(names, part_of(self.written, qualify))
 
@@ -205,13 +205,14 @@ def _nodes(message: Any, leave_out: str = "") -> Iterator[tuple[str, Any]]:
             yield from _nodes(child, leave_out)
 
 
-def _name_role(role: Any, db: Database, written: SqlStatement) -> None:
+def _name_role(role: Any, names: Names, written: SqlStatement) -> None:
     """Write a role's name for `current_user`, which is another one to the next session. Raises `PreflightFailed`."""
     if query := SESSION_ROLES.get(role.roletype):
-        role.rolename = db.value(query)
+        role.rolename = names.db.value(query)
         role.roletype = _PB.ROLESPEC_CSTRING
-    if role.roletype == _PB.ROLESPEC_CSTRING and db.value("select to_regrole($1)", [quoted(role.rolename)]) is None:
+    if role.roletype == _PB.ROLESPEC_CSTRING and not names.has_role(role.rolename):
         raise errors.PreflightFailed(
-            f"role {quoted(role.rolename)} does not exist on {db.target.name} (line {written.line} of migrate.sql)",
+            f"role {quoted(role.rolename)} does not exist on {names.db.target.name} "
+            f"(line {written.line} of migrate.sql)",
             remedy="create it first: a role belongs to the whole server, so it is no part of a migration",
         )

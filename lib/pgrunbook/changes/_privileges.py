@@ -178,7 +178,7 @@ class Privileges(Change, abc.ABC):
     def resolve(self, names: Names) -> Self:
         me = str(names.db.value("select current_user"))
         grantees = tuple(dict.fromkeys(g or me for g in self.grantees))
-        self._require_roles(names.db, grantees)
+        self._require_roles(names, grantees)
         kind = {"function": "f", "schema": "n", "type": "T"}.get(self.what, "r")
         known, of_table = self, False
         if self.what == "relation":
@@ -200,17 +200,13 @@ class Privileges(Change, abc.ABC):
         made = self.what in ("relation", "function") and not of_table and names.makes(known.object)
         return replace(known, grantees=grantees, every=tuple(p for (p,) in every), made=made)
 
-    def _require_roles(self, db: Database, grantees: Sequence[str]) -> None:
-        missing = db.rows(
-            "select g from unnest($1::text[]) g where not exists (select from pg_catalog.pg_roles where rolname = g)"
-            " order by g",
-            [[g for g in grantees if g != PUBLIC]],
-        )
+    def _require_roles(self, names: Names, grantees: Sequence[str]) -> None:
+        missing = sorted(g for g in grantees if g != PUBLIC and not names.has_role(g))
         if missing:
-            names = ", ".join(quoted(name) for (name,) in missing)
+            named = ", ".join(map(quoted, missing))
             raise errors.PreflightFailed(
-                f"line {self.written.line} of migrate.sql names {names}, which is no role on {db.target.name}",
-                remedy=f"create role {names}, which belongs to the server and not to this database",
+                f"line {self.written.line} of migrate.sql names {named}, which is no role on {names.db.target.name}",
+                remedy=f"create role {named}, which belongs to the server and not to this database",
             )
 
     def resolved_sql(self) -> str:

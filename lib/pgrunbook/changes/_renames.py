@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
-from pgrunbook import errors
+from pgrunbook import errors, sqlfile
 from pgrunbook.changes import _functions, _types
 from pgrunbook.changes._base import (
     Change,
@@ -173,7 +173,7 @@ class Moved(Change):
                 remedy="leave the last one its new name; or answer for all of these lines in rollback.sql",
             )
         known = origin != self.old or names.blind or self.old.look(names.db) or self._is_done(names, displaced)
-        if not known and not any(self._made_by(c) for c in names.earlier):
+        if not known and not any(self.is_made_by(c) for c in names.earlier):
             raise errors.PreflightFailed(
                 f"{self.sort.what} {self.old} does not exist on {names.db.target.name} "
                 f"(line {self.written.line} of migrate.sql)",
@@ -194,7 +194,7 @@ class Moved(Change):
             gone = holder is not None and not holder.oid
         return gone or names.there.get(self.old.subject, False)
 
-    def _made_by(self, other: Change) -> bool:
+    def is_made_by(self, other: Change) -> bool:
         """Whether an earlier change makes the object, or the one that it belongs to."""
         made = str(other.makes) if other.makes else other.object
         return (
@@ -293,6 +293,8 @@ class Moved(Change):
             new = ""  # that is another one, which has not moved away yet
         if old and new:
             return Observation(State.DIFFERENT, f"there are both {self.old} and {self.new}")
+        if new and self.replacing:
+            return Observation(State.ABSENT, f"whether {self.new} is the one that is to go, only the ledger can tell")
         if new:
             return Observation(State.PRESENT, f"{self.new} is there, {self.old} is not")
         return Observation(State.ABSENT, f"{self.old} is there" if old else "is not there yet")
@@ -315,6 +317,26 @@ class Moved(Change):
         # a REINDEX … CONCURRENTLY makes another index of the same name
         return {"identity": "" if is_index else self.old.look(db)}
 
+    def carried(self, sql: str) -> str:
+        """An earlier statement as it would be with the new name of a relation, a schema or a column."""
+
+        def edit(statement: Any) -> None:
+            nodes: list[Any] = [statement, *(node for _, node in sqlfile.walk(statement))]
+            tables = [n for n in nodes if n.DESCRIPTOR.name == "RangeVar"]
+            if self.sort.what == "schema":
+                for table in (t for t in tables if t.schemaname == self.old.name):
+                    table.schemaname = self.new.name
+            elif self.sort.what == "relation":
+                for table in (t for t in tables if (t.schemaname, t.relname) == (self.old.schema, self.old.name)):
+                    table.schemaname, table.relname = self.new.schema, self.new.name
+            elif self.sort.what == "column" and any(
+                (t.schemaname, t.relname) == (self.old.schema, self.old.on) for t in tables
+            ):
+                for node in (n for n in nodes if n.DESCRIPTOR.name == "ColumnDef" and n.colname == self.old.name):
+                    node.colname = self.new.name
+
+        return sqlfile.rewritten(sql, edit)
+
     def resolved_sql(self) -> str:
         return self._moving(self.old, self.new)
 
@@ -333,6 +355,13 @@ class Moved(Change):
         return Statement(text, LockMode.ACCESS_EXCLUSIVE if self.relation else LockMode.NONE, self.relation)
 
     def lint(self) -> list[str]:
+        if self.replacing:
+            return [
+                f"{self.new} is another one before and after: the ledger alone tells whether it was done, so where it "
+                "was done without this runbook, it is done once more; to rename the old one out of the way, and drop "
+                "it a release later, loses nothing",
+                *replace(self, replacing=False).lint(),
+            ]
         if self._is_index:
             return ["takes SHARE UPDATE EXCLUSIVE on the index: nobody waits"]
         breaks = (

@@ -126,7 +126,7 @@ class AddColumn(AlterTable):
     def resolve(self, names: Names) -> AddColumn:
         table = self._found_table(names)
         found = replace(self, schema=table.schema)
-        found = replace(found, rewrites=bool(table.oid) and found._rewrites_copy(names.db))
+        found = replace(found, rewrites=bool(table.oid) and found._rewrites_copy(names.db, table.stands_as))
         if found.rewrites and self.options.concurrently and not is_empty(names, table):
             if found.state(names.db).state is not State.ABSENT:
                 return found
@@ -236,18 +236,18 @@ class AddColumn(AlterTable):
     def _signature(self, db: Database, schema: str) -> ColumnSignature | None:
         return db.one("column_signature", ColumnSignature, table=quoted(schema, self.table), column=self.column)
 
-    def _copy(self, db: Database) -> str:
-        """An empty copy of the table without the column."""
-        copy = copy_table(db, self.relation, self.table)
+    def _copy(self, db: Database, source: str = "") -> str:
+        """An empty copy of the table, or of what becomes the table, without the column."""
+        copy = copy_table(db, source or self.relation, self.table)
         db.execute(f"alter table {copy} drop column if exists {quoted(self.column)}")
         return copy
 
-    def _rewrites_copy(self, db: Database) -> bool:
+    def _rewrites_copy(self, db: Database, source: str) -> bool:
         """Whether the server makes a new file of the table."""
         query = "select pg_catalog.pg_relation_filenode($1::pg_catalog.regclass)"
         try:
             with scratch(db, self):
-                copy = self._copy(db)
+                copy = self._copy(db, source)
                 before = db.value(query, [copy])
                 for sql in self._statements("pg_temp"):
                     db.execute(sql)

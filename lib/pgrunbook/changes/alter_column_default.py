@@ -72,6 +72,10 @@ class AlterColumnDefault(AlterColumn):
         found = columns(db, self.relation, self.column)
         return (found[0].default or _NONE) if found else None
 
+    def _apart(self, db: Database) -> list[str]:
+        found = columns(db, self.relation, self.column)
+        return [c.relation for c in found if c.default != found[0].default]
+
     def planned(self, db: Database) -> str | None:
         def on_copy(node: Any) -> None:
             node.relation.schemaname, node.relation.inh = "pg_temp", True

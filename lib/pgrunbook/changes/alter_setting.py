@@ -131,6 +131,10 @@ class AlterSetting(AlterColumn):
         found = self._found(db)
         return None if found is None else _shown(found[0][1])
 
+    def _apart(self, db: Database) -> list[str]:
+        found = self._found(db) or []
+        return [relation for relation, settings in found if settings != found[0][1]]
+
     def planned(self, db: Database) -> str | None:
         wanted = dict(self._wanted)
         if wanted.get(_STORAGE) == "default":

@@ -133,7 +133,7 @@ class Backfill(Change):
 
     def resolve(self, names: Names) -> Backfill:
         table = names.relation(self.schema, self.table, self.written, "rp")
-        found = facts(names.db, str(table), self.columns)
+        found = facts(names.db, table.stands_as, self.columns)
         if found is None:
             raise self._refused(
                 f"{table} is made by this migration, so there is nothing in it yet", "fill it elsewhere"
@@ -241,9 +241,9 @@ class Backfill(Change):
         return {"key": list(self.key)}
 
     def verify(self, db: Database) -> list[Check]:
-        seen = self.state(db)
+        seen = self.standing(db)
         claim = "no row is left that its WHERE selects"
-        if seen.state is State.UNKNOWN:
+        if seen.state is State.UNKNOWN or self.replacing:
             return [Check("backfill", self.object, Verdict.NOT_MEASURABLE, claim, gates=False, detail=seen.detail)]
         found = seen.state is State.PRESENT
         detail = "" if found else "rows that came since, or that it does not change"
@@ -302,7 +302,10 @@ class Backfill(Change):
         notes = [how, "the old values are kept in the ledger's schema, as large as what is changed, until the rollback"]
         if self.triggers:
             names = ", ".join(map(quoted, self.triggers))
-            notes.append(f"fires {names} on {self.relation}: what a trigger writes elsewhere is not undone")
+            notes.append(
+                f"fires {names} on {self.relation}: what a trigger writes elsewhere, or into other columns of a row, "
+                "is not undone"
+            )
         if self.forced:
             notes.append(
                 f"row security is forced on {self.relation}: the server refuses the UPDATE of a role that it binds"

@@ -26,6 +26,7 @@ from pgrunbook.sqlfile import SqlStatement, quoted
 
 _PB = postgast.pg_query_pb2
 _NONE = "null"
+_BY_ONE_NAME = ("schema", "extension")
 
 
 class _Sort(NamedTuple):
@@ -55,6 +56,8 @@ _SORTS = {
     _PB.OBJECT_SCHEMA: _Sort("schema", "schema"),
     _PB.OBJECT_TYPE: _Sort("type", "type"),
     _PB.OBJECT_DOMAIN: _Sort("domain", "type"),
+    _PB.OBJECT_EXTENSION: _Sort("extension", "extension"),
+    _PB.OBJECT_STATISTIC_EXT: _Sort("statistics", "statistics"),
 }
 
 
@@ -91,13 +94,13 @@ class Comment(Defined):
             if signature is None:
                 return None
             return replace(change, schema=signature.schema, name=signature.name, types=signature.types)
-        if sort.what == "schema":
+        if sort.what in _BY_ONE_NAME:
             return replace(change, name=node.object.string.sval)
         named = node.object.type_name.names if sort.what == "type" else node.object.list.items
         names = [n.string.sval for n in named]
         if sort.what == "type" and (node.object.type_name.array_bounds or node.object.type_name.typmods):
             return None
-        of_table = sort.what not in ("relation", "type")
+        of_table = sort.what not in ("relation", "type", "statistics")
         if len(names) > 2 + of_table:
             return None
         *schema, table, name = names if of_table else [*names[:-1], "", names[-1]]
@@ -155,8 +158,21 @@ class Comment(Defined):
         elif self.sort.what == "type":
             named = _functions.type_named(names, self.signature, self.written)
             known = replace(self, schema=named.schema, name=named.name)
+        elif self.sort.what == "statistics":
+            known = replace(self, schema=self._statistics_schema(names))
         there = known._found(names.db)
         return replace(known, ident=there.ident if there else "")
+
+    def _statistics_schema(self, names: Names) -> str:
+        """The schema of a statistics object; the one where it would be made for one that is not there yet."""
+        if self.schema:
+            return self.schema
+        path = [s for s in names.search_path if names.has_schema(s)]
+        for schema in path:
+            known = replace(self, schema=schema)
+            if names.there.get(f"statistics {known.object}") or known._found(names.db):
+                return schema
+        return names.creation_schema
 
     def resolved_sql(self) -> str:
         return self._sql(self.planned(None))
@@ -198,6 +214,7 @@ class Comment(Defined):
             named=quoted(self.schema, self.name),
             on=quoted(self.schema, self.table) if self.table else None,
             name=self.name,
+            schema=self.schema,
             oid=oid,
         )
 

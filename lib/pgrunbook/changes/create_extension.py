@@ -81,7 +81,7 @@ class CreateExtension(Change):
 
     @property
     def idents(self) -> tuple[str, ...]:
-        return (f"extension {self.name}",)
+        return (f"extension {self.name}", f"comment extension {self.object}")  # most bring a comment along
 
     @property
     def schema(self) -> str:

@@ -18,6 +18,7 @@ from pgrunbook.changes._base import (
     Observation,
     Phase,
     Relation,
+    State,
     Statement,
     one_transaction,
     quoted,
@@ -38,6 +39,7 @@ class _Found:
     options: list[str]
     tablespace: str
     kind: str
+    populated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,13 @@ class CreateMaterializedView(Defined):
             found = _found(db, quoted("pg_temp", _SCRATCH))
         options = {o.def_elem.defname: value_of(o.def_elem) for o in into.options}
         return _definition(found.query, options, into.table_space_name) if found else None
+
+    def _state(self, db: Database) -> Observation:
+        seen = Defined._state(self, db)
+        found = None if self._node.into.skip_data else _found(db, self.object)
+        if seen.state is State.PRESENT and found and not found.populated:
+            return Observation(State.DIFFERENT, f"can't be read until it is filled: refresh it; found: {seen.detail}")
+        return seen
 
     def apply(self, seen: Observation) -> list[Phase]:  # noqa: ARG002
         return one_transaction(Statement(self.written.sql, LockMode.ACCESS_SHARE, ""))

@@ -64,7 +64,7 @@ class CreateSchema(Defined):
         if self._node.HasField("authrole") and role.roletype != _NAMED:
             named = names.db.value("select current_user::text")
         where = f"line {self.written.line} of migrate.sql"
-        if named and not names.db.value("select exists (select from pg_catalog.pg_roles where rolname = $1)", [named]):
+        if named and not names.has_role(named):
             raise errors.PreflightFailed(
                 f"role {quoted(named)} does not exist on {names.db.target.name} ({where})",
                 remedy="create it, or name another",

@@ -95,7 +95,7 @@ class CreateSequence(Defined):
     def now(self, db: Database) -> str | None:
         found = _sequences.find(db, self.object)
         if found:
-            return found.told(self.altered)
+            return found.told(self.altered) + (", of an identity column" if found.identity else "")
         other = db.one("relation", Relation, name=self.object)
         return f"a relation of kind {other.kind}" if other else None
 

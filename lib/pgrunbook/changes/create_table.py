@@ -136,10 +136,11 @@ class CreateTable(Defined):
 
         known = CreateTable(part_of(self.written, qualify), self.options)
         parent = parents[0] if parents else None
-        moving = [c for c in reversed(names.earlier) if c.renames and c.takes_away(known)]
+        vacated = names.vacated(known.object)
+        moving = (c for c in reversed(names.earlier) if vacated and c.renames and c.takes_away(known))
         return replace(
             known,
-            moved_to=next((c.object for c in moving if names.vacated(known.object)), ""),
+            moved_to=next((c.object for c in moving), ""),
             parent=str(parent or ""),
             default_partition=_tables.default_partition(names, parent) if kinds == "p" and parent else "",
         )
@@ -207,7 +208,8 @@ class CreateTable(Defined):
         kept = [_tables.without(lines, touched) for lines in (planned, found)]
         if kept[0] != kept[1]:
             return Observation(State.DIFFERENT, _tables.difference(*kept))
-        return Observation(State.PRESENT, f"{len(kept[1])} parts of its definition are as planned")
+        told = f"{len(kept[1])} parts of its definition are as planned"
+        return Observation(State.PRESENT, f"{told}; {_NOT_COMPARED}" if self._copies_more else told)
 
     def _by_names(self, db: Database, touched: Sequence[str] | frozenset[str], reason: str) -> Observation:
         """Compare the columns' names alone."""
@@ -271,6 +273,10 @@ class CreateTable(Defined):
         return one_transaction(Statement(sqlfile.rewritten(self.written.sql, plain), lock, self.parent))
 
     @property
+    def _copies_more(self) -> bool:
+        return any(e.table_like_clause.options for e in self._node.table_elts)
+
+    @property
     def _is_partition(self) -> bool:
         return bool(self._node.HasField("partbound"))
 
@@ -293,6 +299,6 @@ class CreateTable(Defined):
                 f"and reads the whole of {self.default_partition}, the default partition, while that is locked: no "
                 "row that belongs into the new one may lie there"
             )
-        if any(e.table_like_clause.options for e in self._node.table_elts):
+        if self._copies_more:
             notes.append(_NOT_COMPARED)
         return notes

@@ -21,6 +21,7 @@ _TRAITS = (
     " join pg_catalog.pg_trigger p on p.oid = t.tgparentid where t.tgrelid = pg_catalog.to_regclass($1)"
     " and (t.tgenabled <> p.tgenabled or exists (select from pg_catalog.pg_description d where d.objoid = t.oid))"
 )
+_IDENTITY = "select pg_catalog.to_regclass($1)::oid::text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,14 @@ class DetachPartition(Partitioning):
 
     def capture(self, db: Database) -> dict[str, Any]:
         found = _attaching.find(db, self.relation)
-        return {"before": found.shown if found else None, "bound": found.bound if found else ""}
+        identity = db.value(_IDENTITY, [self.relation])
+        return {"before": found.shown if found else None, "bound": found.bound if found else "", "identity": identity}
+
+    def since(self, db: Database, captured: Mapping[str, Any]) -> Observation:
+        now, identity = db.value(_IDENTITY, [self.relation]), captured.get("identity")
+        if identity and now != identity:
+            return Observation(State.DIFFERENT, f"{self.relation} is {'another table' if now else 'not there'} by now")
+        return Partitioning.since(self, db, captured)
 
     def apply(self, seen: Any) -> list[Phase]:  # noqa: ARG002
         return one_transaction(self._detach())

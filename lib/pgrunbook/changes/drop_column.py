@@ -71,6 +71,11 @@ class DropColumn(Dropped):
         )
 
     @property
+    def idents_not_brought_back(self) -> tuple[str, ...]:
+        # it comes back behind the others, and its constraints NOT VALID where rows are there
+        return (f"column {self.relation}.*", f"constraint {self.relation}.*")
+
+    @property
     def _cascades(self) -> bool:
         return bool(self._command.behavior == _PB.DROP_CASCADE)
 

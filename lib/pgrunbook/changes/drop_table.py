@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import postgast
@@ -11,18 +11,29 @@ from psycopg.sql import Literal
 
 from pgrunbook.changes._base import LockMode, Phase, Statement, one_transaction
 from pgrunbook.changes._dropped import DroppedRelation
+from pgrunbook.db import Database
 
 _PB = postgast.pg_query_pb2
 
 
+_KIN = (
+    "select pg_catalog.format('%I.%I', n.nspname, c.relname) from ("
+    "select relid from pg_catalog.pg_partition_tree($1::pg_catalog.regclass) union"
+    " select relid from pg_catalog.pg_partition_ancestors($1::pg_catalog.regclass)) k"
+    " join pg_catalog.pg_class c on c.oid = k.relid join pg_catalog.pg_namespace n on n.oid = c.relnamespace order by 1"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class DropTable(DroppedRelation):
-    """One table of a DROP TABLE, its partitions with it."""
+    """One table of a DROP TABLE, its partitions with it. `kin` are those, and the tables of which it is a part."""
 
     kind: ClassVar[str] = "drop_table"
     destroys: ClassVar[bool] = True
     letters: ClassVar[str] = "rp"
     objects: ClassVar[Mapping[int, str]] = {_PB.OBJECT_TABLE: "table"}
+
+    kin: tuple[str, ...] = ()
 
     @property
     def subject(self) -> str:
@@ -35,6 +46,21 @@ class DropTable(DroppedRelation):
             if self.passing
             else f"loses the rows of {self.object} for good: the way back makes the table as it was, but empty"
         )
+
+    @property
+    def moves_rows(self) -> Mapping[str, str]:
+        return dict.fromkeys((self.object, *self.kin), "")
+
+    @property
+    def rows_not_brought_back(self) -> Mapping[str, str]:
+        return {} if self.passing else dict.fromkeys(self.moves_rows, f"the rows of {self.object} were dropped")
+
+    def capture(self, db: Database) -> dict[str, Any]:
+        found = DroppedRelation.capture(self, db)
+        return {**found, "kin": [name for (name,) in db.rows(_KIN, [self.object])]} if found["before"] else found
+
+    def remembering(self, captured: Mapping[str, Any]) -> DropTable:
+        return replace(self, kin=tuple(captured.get("kin", ())))
 
     def undo(self, captured: Mapping[str, Any]) -> list[Phase]:
         made = captured.get("statements", [])

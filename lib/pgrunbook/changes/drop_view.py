@@ -29,6 +29,14 @@ class DropView(DroppedRelation):
     def subject(self) -> str:
         return f"view {self.object}"
 
+    @property
+    def moves_rows(self) -> Mapping[str, str]:
+        return dict.fromkeys(self.rows_not_brought_back, "")
+
+    @property
+    def rows_not_brought_back(self) -> Mapping[str, str]:
+        return {self.object: "made again with the rows that its query gives now"} if self.letters == "m" else {}
+
     def lint(self) -> list[str]:
         notes = DroppedRelation.lint(self)
         if self.letters == "m":

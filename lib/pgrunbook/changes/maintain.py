@@ -111,7 +111,11 @@ class Maintain(Change):
 
     @property
     def moves_rows(self) -> Mapping[str, str]:
-        return dict.fromkeys(self.found, "") if self._word == "refresh" else {}
+        return dict.fromkeys(self.rows_not_brought_back, "")
+
+    @property
+    def rows_not_brought_back(self) -> Mapping[str, str]:
+        return dict.fromkeys(self.found, "was refreshed") if self._word == "refresh" else {}
 
     @property
     def _is_full(self) -> bool:

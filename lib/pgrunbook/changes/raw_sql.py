@@ -7,7 +7,7 @@ together with its ledger row.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from pgrunbook.changes._base import (
@@ -22,7 +22,7 @@ from pgrunbook.changes._base import (
 )
 from pgrunbook.db import Database
 from pgrunbook.findings import Check, Verdict
-from pgrunbook.sqlfile import SqlStatement
+from pgrunbook.sqlfile import SqlStatement, quoted
 
 _OUTSIDE_TRANSACTIONS = {
     "vacuum_stmt", "createdb_stmt", "dropdb_stmt", "create_table_space_stmt", "drop_table_space_stmt",
@@ -39,17 +39,27 @@ _NO_WAY_BACK = {
     "alter_role_stmt": "alters a role, which belongs to the whole server and not to this database",
     "drop_role_stmt": "drops a role, which belongs to the whole server and not to this database",
 }
+_WRITE_ROWS = {"insert_stmt", "delete_stmt", "merge_stmt", "truncate_stmt"}
+_QUALIFIED = (
+    "select distinct pg_catalog.format('%I.%I', n.nspname, c.relname) from pg_catalog.unnest($1::text[]) t"
+    " join pg_catalog.pg_class c on c.oid = pg_catalog.to_regclass(t)"
+    " join pg_catalog.pg_namespace n on n.oid = c.relnamespace order by 1"
+)
 _DECIDED_BY_THE_PLAN = {"transaction_stmt", "variable_set_stmt", "copy_stmt"}
 
 
 @dataclass(frozen=True, slots=True)
 class RawSql(Change):
-    """One statement of unknown kind; `inverse` are the statements of rollback.sql that undo it."""
+    """One statement of unknown kind; `inverse` are the statements of rollback.sql that undo it.
+
+    `rows_of` are the tables of which it says itself that it adds rows to them or takes some out.
+    """
 
     kind: ClassVar[str] = "raw_sql"
     recorded: ClassVar[bool] = True
 
     inverse: tuple[str, ...] = ()
+    rows_of: tuple[str, ...] = ()
 
     @classmethod
     def from_ast(cls, statement: SqlStatement) -> RawSql:
@@ -84,6 +94,9 @@ class RawSql(Change):
 
     def follow(self, names: Names) -> None:
         names.blind.append(self.written.line)
+        node: Any = self.written.node
+        if self.written.node_kind == "create_role_stmt":
+            names.roles.add(str(node.role))
 
     def resolved_sql(self) -> str:
         return self.written.sql
@@ -94,8 +107,21 @@ class RawSql(Change):
     def since(self, db: Database, captured: Mapping[str, Any]) -> Observation:  # noqa: ARG002
         return Observation(State.PRESENT, "was committed with its row in the ledger")
 
-    def capture(self, db: Database) -> dict[str, Any]:  # noqa: ARG002
-        return {"inverse": list(self.inverse)}
+    def capture(self, db: Database) -> dict[str, Any]:
+        names = [quoted(*filter(None, (r.schemaname, r.relname))) for r in _written_to(self.written)]
+        return {"inverse": list(self.inverse), "rows_of": [name for (name,) in db.rows(_QUALIFIED, [names])]}
+
+    def remembering(self, captured: Mapping[str, Any]) -> RawSql:
+        inverse, rows_of = (tuple(captured.get(key, ())) for key in ("inverse", "rows_of"))
+        return replace(self, inverse=inverse, rows_of=rows_of)
+
+    @property
+    def moves_rows(self) -> Mapping[str, str]:
+        return dict.fromkeys(self.rows_of, "")
+
+    @property
+    def rows_not_brought_back(self) -> Mapping[str, str]:
+        return dict.fromkeys(self.rows_of, self.irreversible) if self.irreversible else {}
 
     def apply(self, seen: Observation) -> list[Phase]:  # noqa: ARG002
         return one_transaction(Statement(self.written.sql, LockMode.UNKNOWN, ""))
@@ -113,6 +139,14 @@ class RawSql(Change):
         if not self.inverse:
             notes.append(f"irreversible: {self.options.irreversible}")
         return notes
+
+
+def _written_to(statement: SqlStatement) -> list[Any]:
+    """The tables of a statement that adds rows or takes some out."""
+    node: Any = statement.node
+    if statement.node_kind not in _WRITE_ROWS:
+        return []
+    return [r.range_var for r in node.relations] if statement.node_kind == "truncate_stmt" else [node.relation]
 
 
 def unfit_for_replay(statement: SqlStatement) -> str:

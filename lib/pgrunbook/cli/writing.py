@@ -57,7 +57,7 @@ class _Given:
     alembic: str
     revision: str
 
-    def source(self) -> Source:
+    def source(self, root: Path) -> Source:
         """The one that is named; standard input where none is and something is piped in."""
         from pgrunbook.importing import alembic, sources
 
@@ -68,10 +68,10 @@ class _Given:
         if self.alembic:
             if self.down:
                 raise WrongUsage("--down is not for Alembic, which has a way back", remedy="leave it out")
-            return alembic.of_alembic(self.alembic, self.revision)
+            return alembic.of_alembic(self.alembic, self.revision, root)
         if self.supabase:
-            return sources.of_supabase(self.supabase, self.first, self.down)
-        return sources.of_files(self.sql or ("-",), self.down)
+            return sources.of_supabase(self.supabase, self.first, self.down, root)
+        return sources.of_files(self.sql or ("-",), self.down, root)
 
 
 @click.command(cls=_WithLists)
@@ -158,7 +158,7 @@ def _from_migration(name: str, given: _Given, accept: str, target: str, *, as_js
         raise WrongUsage(
             "a new runbook has no sandbox yet", remedy="name a target that has the data, or leave --target out"
         )
-    source = given.source()
+    source = given.source(root)
     if where:
         with db.connect(
             where, application_name=f"pgrunbook new {name}", search_path=source.search_path, read_only=True
@@ -202,4 +202,13 @@ def _content(root: Path, folder: Path, name: str, changes: int) -> dict[str, obj
 
 def _summary(content: dict[str, object]) -> str:
     queries, checks = (len(found) if isinstance(found := content[k], list) else 0 for k in ("workload", "checks"))
-    return f"{content['folder']}: {content['changes']} changes, {queries} workload queries, {checks} checks"
+    counts = (
+        _counted(content["changes"], "change", "changes"),
+        _counted(queries, "workload query", "workload queries"),
+        _counted(checks, "check", "checks"),
+    )
+    return f"{content['folder']}: {', '.join(counts)}"
+
+
+def _counted(n: object, one: str, several: str) -> str:
+    return f"{n} {one if n == 1 else several}"

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pgrunbook import errors
-from pgrunbook.importing.sources import Source, Text
+from pgrunbook.evidence.redact import scrub
+from pgrunbook.importing.sources import Source, Text, shown
 
 _LIMIT_S = 300
 _REVISIONS = re.compile(r"(\w[\w@+-]*):(\w[\w@+-]*)")
 _DIALECT = re.compile(r"Context impl (\w+)\.")
 _FAILED = re.compile(r"^(?:.*\s)?FAILED: (.+)$", re.MULTILINE)
+_RAISED = re.compile(r"^(?:[\w.]+\.)?(\w*(?:Error|Exception)\b.*?)(?=^Traceback|\Z)", re.MULTILINE | re.DOTALL)
 _LAST_LINE = 300
 
 
@@ -28,11 +30,12 @@ class _Ran:
     def last(self) -> str:
         """What it says at its end: by its own word FAILED, which goes to standard output, else as an error."""
         failed = [m[1] for m in _FAILED.finditer(self.out.decode("utf-8", "replace"))]
+        raised = [m[1] for m in _RAISED.finditer(self.err)]  # its message may have several lines
         lines = [line.strip() for line in self.err.splitlines() if line.strip()]
-        return (failed or lines or ["it says nothing"])[-1]
+        return scrub(" ".join((failed or raised[-1:] or lines or ["it says nothing"])[-1].split()))
 
 
-def of_alembic(ini: str, revisions: str) -> Source:
+def of_alembic(ini: str, revisions: str, root: Path | None = None) -> Source:
     """What `alembic upgrade A:B --sql` writes, and `downgrade B:A --sql` for the way back. Raises `WrongUsage`."""
     path = Path(ini)
     if not path.is_file():
@@ -56,7 +59,7 @@ def of_alembic(ini: str, revisions: str) -> Source:
     back = _run(path, "downgrade", f"{last}:{first}")
     notes = (f"Alembic has no way back: downgrade {last}:{first} says: {back.last:.{_LAST_LINE}}",)
     return Source(
-        f"Alembic: {ini}, revisions {first}:{last}",
+        f"Alembic: {shown(ini, root)}, revisions {first}:{last}",
         (Text(f"upgrade_{_plain(first)}_{_plain(last)}.sql", _text(up)),),
         () if back.status else (Text(f"downgrade_{_plain(last)}_{_plain(first)}.sql", _text(back)),),
         notes=notes if back.status else (),

@@ -15,6 +15,7 @@ import postgast
 
 from pgrunbook import blocks, changes, errors, sqlfile
 from pgrunbook.changes.raw_sql import unfit_for_replay
+from pgrunbook.importing import no_secrets
 from pgrunbook.importing.sources import Source, Text
 from pgrunbook.sqlfile import SqlFileError, SqlStatement, quoted
 
@@ -203,6 +204,7 @@ class _Cleaner:
     def __init__(self, source: Source, head: str, bookkeeping: str) -> None:
         self._wrong: list[tuple[int, int, str]] = []
         self._files = 0
+        self._given = ""
         self.out = _Output(head)
         self.kept: list[Kept] = []
         self.left_out: list[LeftOut] = []
@@ -217,10 +219,10 @@ class _Cleaner:
         return [line for _, _, line in sorted(self._wrong)]
 
     def _refuse(self, place: Place, why: str) -> None:
-        self._wrong.append((self._files, place.line, f"{place}: {why}"))
+        self._wrong.append((self._files, place.line, f"{self._given}:{place.line}: {why}"))
 
     def take(self, text: Text) -> None:
-        self._files += 1
+        self._files, self._given = self._files + 1, text.given
         try:
             every = sqlfile.split(text.sql)
         except SqlFileError as e:
@@ -229,6 +231,8 @@ class _Cleaner:
         inside, misplaced = blocks.found(every)
         for one in misplaced:
             self._refuse(Place(text.name, one.line), one.text)
+        for secret_at, why in no_secrets.told(text.sql, every):
+            self._refuse(Place(text.name, secret_at), why)
         block = {s.position: s.block for s in inside}
         if self._why_bookkeeping:
             self._bookkeeping = {_BOOKKEEPING, *filter(None, map(_versioned, every))}
@@ -445,8 +449,8 @@ def _unread(text: Text, error: SqlFileError) -> str:
         if copied := _copy_before(text, at):
             return f"{copied}: {_COPY}"
         if _meta_command(text.sql, at):
-            return f"{Place(text.name, 1 + text.sql.count(chr(10), 0, at))}: {_META}"
-    return f"{Place(text.name, error.line)}: {error}"
+            return f"{Place(text.given, 1 + text.sql.count(chr(10), 0, at))}: {_META}"
+    return f"{Place(text.given, error.line)}: {error}"
 
 
 def _meta_command(sql: str, at: int) -> bool:
@@ -468,5 +472,5 @@ def _copy_before(text: Text, at: int) -> Place | None:
         node: Any = before[-1].node if before else None
         if node is None or before[-1].node_kind != "copy_stmt" or not node.is_from or node.filename:
             return None
-        return Place(text.name, before[-1].line)
+        return Place(text.given, before[-1].line)
     return None

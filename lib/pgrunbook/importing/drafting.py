@@ -6,16 +6,15 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from pgrunbook import authoring, changes, errors, sqlfile
+from pgrunbook import authoring, changes, errors
 from pgrunbook.authoring import Draft, DraftQuery
 from pgrunbook.changes import Change, ObjectOptions, RawSql
 from pgrunbook.db import Database
 from pgrunbook.derived_checks import checks_of_migration
 from pgrunbook.description import ChecklistItem, Description
 from pgrunbook.importing import back, by_form
-from pgrunbook.importing.cleaning import Cleaned, Kept, cleaned
+from pgrunbook.importing.cleaning import Cleaned, Kept, Place, cleaned
 from pgrunbook.importing.objects import course, tables_of
 from pgrunbook.importing.report import Report, rows
 from pgrunbook.importing.sources import Source
@@ -50,7 +49,8 @@ class Imported:
 
     def _in_source(self, message: str) -> str:
         def place(match: re.Match[str]) -> str:
-            return str(self.migration.place(int(match[1] or match[2])) or match[0])
+            found = self.migration.place(int(match[1] or match[2]))
+            return _given(self.source, found) if found else match[0]
 
         own = rf"runbooks/{re.escape(self.draft.name)}/migrate\.sql:(\d+)|(?<=, first in )line (\d+)$"
         return re.sub(own, place, message, flags=re.MULTILINE)
@@ -79,7 +79,7 @@ def imported(name: str, source: Source, *, accept: str = "", database: Database 
     answered = {position: answer.statements for position, answer in answers.by_position.items()}
     left = [k for k in lacking if k.statement.position not in answered]
     if left and not accept.strip():
-        _refuse(left, made)
+        _refuse(source, left, made)
     reason = _one_line(accept)
     options = {f"statement_{k.statement.position}": ObjectOptions(irreversible=reason) for k in left}
     inverse = {f"statement_{position}": sql for position, sql in answered.items()}
@@ -96,7 +96,7 @@ def imported(name: str, source: Source, *, accept: str = "", database: Database 
         asked, notes = workload.queries(database, [(s, n) for own, n in named for s in ([own] if own else path)])
     report = Report(
         rows(migration.kept, made, migration.left_out, {p: a.origin for p, a in answers.by_position.items()}),
-        (*source.notes, *_secrets(migration.kept), *_unanswering(answers), *notes),
+        (*source.notes, *_unanswering(answers), *notes),
         tuple(back.faults(parts, down.kept)) if down else (),
         down_checked=down is not None,
     )
@@ -153,14 +153,19 @@ def _answers(parts: Sequence[Kept], lacking: Sequence[Kept], down: Cleaned | Non
     return found
 
 
-def _refuse(left: Sequence[Kept], made: Sequence[Change]) -> None:
+def _refuse(source: Source, left: Sequence[Kept], made: Sequence[Change]) -> None:
     reasons = {c.written.position: c for c in made if c.refusal()}
-    lines = [f"{k.place}: this {_word(k)} {_reason(reasons[k.statement.position])}" for k in left]
+    lines = [f"{_given(source, k.place)}: this {_word(k)} {_reason(reasons[k.statement.position])}" for k in left]
     raise errors.WrongUsage(
         "nothing was written; these statements have no way back:\n" + "\n".join(lines),
         remedy="give the statements that undo them with --down FILE; or write the runbook with --accept-irreversible "
         '"reason", which says so of each in runbook.toml, and write what undoes them into its rollback.sql by hand',
     )
+
+
+def _given(source: Source, place: Place) -> str:
+    """A place as the person who reads an error knows it."""
+    return next((f"{t.given}:{place.line}" for t in source.texts if t.name == place.file), str(place))
 
 
 def _reason(change: Change) -> str:
@@ -169,17 +174,6 @@ def _reason(change: Change) -> str:
 
 def _word(kept: Kept) -> str:
     return kept.statement.node_kind.removesuffix("_stmt").replace("_", " ").upper()
-
-
-def _secrets(kept: Sequence[Kept]) -> Iterator[str]:
-    for one in kept:
-        options: list[Any] = [m for _, m in sqlfile.walk(one.statement.node)] if _may_be_secret(one) else []
-        if any(m.DESCRIPTOR.name == "DefElem" and m.defname == "password" for m in options):
-            yield f"{one.place}: this {_word(one)} has a password, which stands in migrate.sql and source/ now"
-
-
-def _may_be_secret(kept: Kept) -> bool:
-    return kept.statement.node_kind.startswith(("create_role", "alter_role", "create_user_map", "alter_user_map"))
 
 
 def _unanswering(answers: back.Answers) -> Iterator[str]:

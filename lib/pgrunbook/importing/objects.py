@@ -176,6 +176,9 @@ class Course:
         taken = self.take_out(old)
         if not taken:
             self.gone.append(old)
+            taken = [old, *(o for o in self.there if o.is_part_of(old))]
+            for part in taken[1:]:
+                self._remove(part)
         self._put(new)
         for part in taken[1:]:
             if old.kind == "schema":

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 import postgast
 
-from pgrunbook.changes import NOTHING_THERE, Change, RawSql, Rows, Transaction
+from pgrunbook.changes import NOTHING_THERE, Change, LockMode, RawSql, Rows, Transaction, Walk
 from pgrunbook.importing.cleaning import Kept, LeftOut
-from pgrunbook.importing.objects import Object, effect
+from pgrunbook.importing.objects import Object, effect, tables_of
 from pgrunbook.sqlfile import SqlStatement, quoted
 
 Verdict = Literal["safe as written", "rewritten", "run as written", "cannot be undone", "left out"]
@@ -21,16 +21,18 @@ VERDICTS: tuple[Verdict, ...] = (
 _MEANS = {
     "safe as written": "carried out as it stands, with a bounded lock",
     "rewritten": "carried out in another form that spares the others",
-    "run as written": "of no known kind: nobody can say what it locks",
-    "cannot be undone": "something is lost for good",
+    "run as written": "carried out as it stands: what it locks, or for how long, is for a person to judge",
+    "cannot be undone": "no way back brings all of it back",
     "left out": "not in the runbook",
 }
 _SHOWN, _LONGEST = 60, 200
+_NOTHING_BACK = ("add_enum_value",)
+_LOCKS_OF_UPKEEP = {LockMode.NONE, LockMode.ACCESS_SHARE, LockMode.SHARE_UPDATE_EXCLUSIVE}
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One statement. `back` is where its way back comes from: derived, authored, by form, none."""
+    """One statement. `back` is where its way back comes from: derived, authored, by form; in part; none."""
 
     file: str
     line: int
@@ -161,16 +163,18 @@ def _row(kept: Kept, changes: Sequence[Change], origins: dict[int, str], apart: 
     statement = kept.statement
     raw = all(isinstance(c, RawSql) for c in changes)
     back = origins.get(statement.position, "")
-    lost = "; ".join(dict.fromkeys(c.irreversible for c in changes if c.irreversible))
+    lost = "; ".join(dict.fromkeys(_lost(c) for c in changes if c.irreversible))
     # a key that only the target knows is left out of a sentence
     notes = list(dict.fromkeys(note.replace(" ()", "") for c in changes for note in c.lint()))
     verdict: Verdict
     if lost:
-        verdict, why, back = "cannot be undone", lost, back or "none"
+        in_part = any(c.destroys and c.kind not in _NOTHING_BACK for c in changes)
+        verdict, why, back = "cannot be undone", lost, back or ("in part" if in_part else "none")
     elif raw:
         verdict, why = "run as written", "of no known kind, its lock is not known"
     elif is_as_written(changes):
-        verdict, why = "safe as written", ""
+        why = _to_judge(changes[0], notes)
+        verdict = "run as written" if why else "safe as written"
     else:
         verdict = "rewritten"
         apart_into = [f"taken apart into {len(changes)}"] if len(changes) > 1 else []
@@ -178,8 +182,31 @@ def _row(kept: Kept, changes: Sequence[Change], origins: dict[int, str], apart: 
     if statement.block in apart and verdict != "cannot be undone":
         why = "; ".join(filter(None, [why, "its BEGIN … COMMIT is taken apart, not all in it can be one transaction"]))
     kind = ", ".join(dict.fromkeys(_words(c.kind) for c in changes)) if not raw else _kind(statement)
-    what = ", ".join(dict.fromkeys(c.object for c in changes)) if not raw else ""
+    what = ", ".join(dict.fromkeys(map(_what, changes))) if not raw else ""
     return Row(kept.place.file, kept.place.line, statement.position, kind, what, verdict, why, back or "derived")
+
+
+def _lost(change: Change) -> str:
+    """Why there is no exact way back, and who says that it may be run all the same."""
+    if isinstance(change, RawSql):
+        return f"{change.no_way_back}; accepted: {change.irreversible}"
+    return change.irreversible
+
+
+def _to_judge(change: Change, notes: Sequence[str]) -> str:
+    """Why a statement that is carried out as it stands may lock others out for long; empty where it does not."""
+    if change.fresh:
+        return ""
+    if change.kind == "alter_column_type":
+        return "rewrites the whole table while all else is blocked, unless the old type allows more: plan tells it"
+    locks = {s.lock for p in change.apply(NOTHING_THERE) for s in p.statements}
+    return "; ".join(notes) if change.kind == "maintain" and not locks <= _LOCKS_OF_UPKEEP else ""
+
+
+def _what(change: Change) -> str:
+    """The object; of upkeep the tables as they are written, which the change itself has from the target only."""
+    named = [quoted(*name) for name in tables_of(change.written)] if change.kind == "maintain" else []
+    return f"{change.object.partition(' ')[0]} {', '.join(named)}" if named else change.object
 
 
 def _form(changes: Sequence[Change]) -> str:
@@ -204,6 +231,8 @@ def is_as_written(changes: Sequence[Change]) -> bool:
     if isinstance(change, Rows):
         return True
     phases = change.apply(NOTHING_THERE)
+    if any(isinstance(p, Walk) for p in phases):  # in batches
+        return False
     statements = [s.sql for p in phases for s in p.statements]
     written = change.written.as_written
     return len(statements) == 1 and (statements[0] == written or _spelled(statements[0]) == _spelled(written))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +20,16 @@ _MANY = 20
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """One file's SQL. `name` is what people call it, in errors as well."""
+    """One file's SQL. `name` is what is written of it, `typed` how it was named, where that is another word."""
 
     name: str
     sql: str
+    typed: str = ""
+
+    @property
+    def given(self) -> str:
+        """How it is called in errors."""
+        return self.typed or self.name
 
     @property
     def file(self) -> str:
@@ -45,32 +53,68 @@ class Source:
     stamp: str = ""
 
 
-def of_files(names: Sequence[str], down: Sequence[str] = ()) -> Source:
-    """SQL files in the order given; `-` is standard input. Raises `WrongUsage` with every file that can't be read."""
-    up, back = read(names), read(down)
+def of_files(names: Sequence[str], down: Sequence[str] = (), root: Path | None = None) -> Source:
+    """SQL files in the order given; `-` is standard input. Raises `WrongUsage` with every file that can't be read.
+
+    `root` is the project's folder, from which paths are written.
+    """
+    up, back = read(names, root), read(down, root)
     return Source(f"SQL: {', '.join(t.name for t in up)}", up, back)
 
 
-def read(names: Sequence[str]) -> tuple[Text, ...]:
+def read(names: Sequence[str], root: Path | None = None) -> tuple[Text, ...]:
     """Files by their names. Raises `WrongUsage`."""
     found: list[Text] = []
     wrong: list[str] = []
+    remedies: dict[str, None] = {}
     if list(names).count("-") > 1:
         raise errors.WrongUsage("standard input can be read once only", remedy="name `-` once")
     for name in names:
         try:
-            found.append(Text(STDIN, _decoded(sys.stdin.buffer.read())) if name == "-" else _file(Path(name), name))
+            found.append(Text(STDIN, _decoded(_standard_input())) if name == "-" else _file(Path(name), name))
         except SqlFileError as e:
             wrong.append(f"{STDIN if name == '-' else name}:{e.line}: {e}")
+            remedies["SQL is read as UTF-8; iconv -f ENCODING -t UTF-8 makes it so"] = None
         except (OSError, ValueError) as e:  # a NUL character in the name is a ValueError
-            wrong.append(f"{name}: {getattr(e, 'strerror', None) or e}")
+            wrong.append(f"{name or repr(name)}: {getattr(e, 'strerror', None) or e}")
+            remedies["name files that are there and can be read; - is standard input"] = None
     if wrong:
-        raise errors.WrongUsage("\n".join(wrong), remedy="SQL is read as UTF-8; iconv -f ENCODING -t UTF-8 makes it so")
-    return tuple(found)
+        raise errors.WrongUsage("\n".join(wrong), remedy="; ".join(remedies))
+    shown = _shown([t.name for t in found], root)
+    return tuple(Text(short, t.sql, t.name) for short, t in zip(shown, found, strict=True))
+
+
+def shown(path: str, root: Path | None = None) -> str:
+    """A path as it is written: from the project's folder if it is inside, else its last part.
+
+    Where somebody keeps his files is nobody's business, and says nothing on another machine.
+    """
+    whole = Path(os.path.abspath(path))  # noqa: PTH100  links are not followed: they are how it is named
+    if root and whole.is_relative_to(root):
+        return whole.relative_to(root).as_posix()
+    return whole.name
+
+
+def _shown(paths: Sequence[str], root: Path | None) -> list[str]:
+    """Paths as they are written; of several files of one name that lie outside as much as tells them apart."""
+    found = [p if p == STDIN else shown(p, root) for p in paths]
+    twice = {name for name, n in Counter(found).items() if n > 1}
+    return [
+        "/".join(Path(os.path.abspath(path)).parts[-2:]) if name in twice and name != STDIN else name  # noqa: PTH100
+        for name, path in zip(found, paths, strict=True)
+    ]
 
 
 def _file(path: Path, name: str) -> Text:
+    if not name:
+        raise ValueError("is no name of a file")
     return Text(name, sqlfile.decoded(path))
+
+
+def _standard_input() -> bytes:
+    if sys.stdin is None:  # closed by who started us
+        raise ValueError("standard input is closed")
+    return sys.stdin.buffer.read()
 
 
 def _decoded(raw: bytes) -> str:
@@ -80,7 +124,7 @@ def _decoded(raw: bytes) -> str:
         raise SqlFileError(f"is not UTF-8 ({e.reason} at byte {e.start})", 1 + raw.count(b"\n", 0, e.start)) from None
 
 
-def of_supabase(folder: str, first: str, down: Sequence[str] = ()) -> Source:
+def of_supabase(folder: str, first: str, down: Sequence[str] = (), root: Path | None = None) -> Source:
     """The migrations of a Supabase project in the order of their versions, from `first` on.
 
     `folder` is the project's, its supabase/, or the migrations/ in that. Raises `WrongUsage`.
@@ -109,9 +153,10 @@ def of_supabase(folder: str, first: str, down: Sequence[str] = ()) -> Source:
     unversioned = sorted(p.name for p in where.iterdir() if p.suffix == ".sql" and not _SUPABASE.fullmatch(p.name))
     texts = read([str(p) for p in wanted])
     return Source(
-        f"Supabase: {where}, {len(wanted)} of {len(files)} migrations" + (f" from {first} on" if first else ""),
-        tuple(Text(Path(t.name).name, t.sql) for t in texts),
-        read(down),
+        f"Supabase: {shown(str(where), root)}, {len(wanted)} of {len(files)} migrations"
+        + (f" from {first} on" if first else ""),
+        tuple(Text(Path(t.name).name, t.sql, t.given) for t in texts),
+        read(down, root),
         ("public", "extensions"),
         tuple(f"{name}: skipped, as Supabase does: its name begins with no version" for name in unversioned),
     )

@@ -134,10 +134,12 @@ def run(
     requests: int,
     seconds: float = 0,
     stop: threading.Event | None = None,
+    begun: threading.Event | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> LoadResult:
     """Run the scripts with `clients` at once: `requests` each, or for `seconds`, or until `stop` is set.
 
+    `begun` is set once a client has asked something.
     `surroundings` are the variables by which pgbench reaches the server, `watching` a session that counts connections.
     Raises `CheckFailed` where pgbench could do nothing at all.
     """
@@ -151,7 +153,7 @@ def run(
         "--log", "--log-prefix", str(logs / f"log-{when}"), *amount, *files,
     ]  # fmt: skip
     kept = {k: v for k, v in os.environ.items() if not k.startswith("PG") or k in ("PGSERVICEFILE", "PGPASSFILE")}
-    watch = _Watch(watching, name, stop, lambda text: tell(f"load {when}: {text}"))
+    watch = _Watch(watching, name, stop, begun, lambda text: tell(f"load {when}: {text}"))
     with (logs / f"said-{when}").open("w+", errors="replace") as said:
         started = time.monotonic()
         with leash.start(command, kept | dict(surroundings) | {"PGAPPNAME": name}, said, said) as process:
@@ -166,11 +168,17 @@ class _Watch:
     """Counts connections while pgbench runs, and ends its clients when it shall stop."""
 
     def __init__(
-        self, database: Database, name: str, stop: threading.Event | None, tell: Callable[[str], None]
+        self,
+        database: Database,
+        name: str,
+        stop: threading.Event | None,
+        begun: threading.Event | None,
+        tell: Callable[[str], None],
     ) -> None:
         self._db = database
         self._name = name
         self._stop = stop
+        self._begun = begun
         self._tell = tell
         self.peak = 0
         self.allowed = int(database.value("select pg_catalog.current_setting('max_connections')::int"))
@@ -196,6 +204,12 @@ class _Watch:
     def _count(self, passed: float) -> None:
         clients = "select count(*) from pg_catalog.pg_stat_activity where backend_type = 'client backend'"
         self.peak = max(self.peak, int(self._db.value(clients)))
+        if self._begun and not self._begun.is_set():
+            asked = (
+                "select exists (select from pg_catalog.pg_stat_activity where application_name = $1 and query <> '')"
+            )
+            if self._db.value(asked, [self._name]):
+                self._begun.set()
         self._tell(f"{passed:.0f} s, {self.peak} of {self.allowed} connections")
 
 

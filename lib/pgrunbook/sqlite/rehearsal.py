@@ -57,6 +57,12 @@ def _require_ours(target: Target, path: Path, runbook: Runbook) -> None:
         raise no_rehearsal(target)
 
 
+def _head(statement: str) -> str:
+    """A statement's first line that is no comment."""
+    lines = [line.strip() for line in statement.splitlines()]
+    return next((line for line in lines if line and not line.startswith("--")), "")
+
+
 def _load(target: Target, part: Path, script: Path, runbook: Runbook, size: str, tell: Tell) -> None:
     try:
         text = sqlfile.decoded(script)
@@ -64,12 +70,12 @@ def _load(target: Target, part: Path, script: Path, runbook: Runbook, size: str,
         raise errors.InvalidRunbook(f"sandbox/sqlite.sql:{e.line}: {e}", remedy="mend the file") from None
     with db.File(db.make(part), target, part) as file, file.transaction():
         for number, statement in enumerate(db.statements(text), 1):
-            tell(f"sqlite.sql, statement {number}: {statement.splitlines()[0][:70]}")
+            tell(f"sqlite.sql, statement {number}: {_head(statement)[:70]}")
             try:
                 file.execute(statement, {"scale": float(size)})
             except errors.StatementFailed as e:
                 raise errors.InvalidRunbook(
-                    f"sandbox/sqlite.sql, statement {number} ({statement.splitlines()[0][:60]}): {e.message}",
+                    f"sandbox/sqlite.sql, statement {number} ({_head(statement)[:60]}): {e.message}",
                     remedy="mend the file",
                 ) from None
         file.execute(_MARK)

@@ -66,7 +66,7 @@ def beside(session: Session) -> Iterator[None]:
     if not wanted(session):
         yield
         return
-    stop = threading.Event()
+    stop, begun = threading.Event(), threading.Event()
     found: list[LoadResult] = []
     wrong: list[errors.PgRunbookError] = []
     about = session.runbook.about.load
@@ -76,13 +76,19 @@ def beside(session: Session) -> Iterator[None]:
             try:
                 clients, requests = about.clients, about.requests
                 found.append(
-                    load.run(DURING, made, surroundings, watching, clients=clients, requests=requests, stop=stop)
-                )
+                    load.run(
+                        DURING, made, surroundings, watching,
+                        clients=clients, requests=requests, stop=stop, begun=begun,
+                    )
+                )  # fmt: skip
             except errors.PgRunbookError as e:
                 wrong.append(e)
+            finally:
+                begun.set()
 
         thread = threading.Thread(target=work, name="load", daemon=True)
         thread.start()
+        begun.wait(_BEGIN_S)  # what is done meanwhile may be over before pgbench is there
         try:
             yield
         finally:
@@ -181,4 +187,5 @@ def or_word(session: Session, when: str) -> list[LoadRow] | str:
     return rows([apply(session, when)])
 
 
+_BEGIN_S = 10
 _JOIN_S = 60

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
 from pgrunbook import errors
-from pgrunbook.findings import Check
+from pgrunbook.findings import Check, Verdict
 from pgrunbook.measure import cpu, probe, sampling, workload
 from pgrunbook.measure.sampling import Sample
 from pgrunbook.measure.workload import BindSet
@@ -17,6 +17,8 @@ from pgrunbook.runbook import Assertion, Query
 from pgrunbook.stages._base import Session
 
 BINDS = "binds.json"
+# undefined table, column, function, schema, object
+_GONE = ("42P01", "42703", "42883", "3F000", "42704")
 BASELINE, VERIFY, ROLLBACK = "baseline_samples.json", "verify_samples.json", "rollback_samples.json"
 
 
@@ -77,7 +79,7 @@ def contents(session: Session, tables: Iterable[str]) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     timeout = f"{int(session.runbook.about.limits.query_timeout_s * 1000)}ms"
-    for table in tables if quiet(session) else ():
+    for table in _there(session, tables) if quiet(session) else ():
         session.tell(f"hashing the rows of {table}")
         query = f"select coalesce(sum(hashtextextended(t::text, 0)::numeric), 0)::text from {table} t"  # noqa: S608
         with (
@@ -86,6 +88,15 @@ def contents(session: Session, tables: Iterable[str]) -> dict[str, str]:
         ):
             found[table] = str(session.database.value(query))
     return found
+
+
+def _there(session: Session, tables: Iterable[str]) -> list[str]:
+    """Those of some tables that are there, and can be read."""
+    query = (
+        "select t from pg_catalog.unnest($1::text[]) with ordinality u(t, n)"
+        " join pg_catalog.pg_class c on c.oid = pg_catalog.to_regclass(t) where c.relispopulated order by n"
+    )
+    return [str(name) for (name,) in session.database.rows(query, [list(tables)])]
 
 
 def sample_binds(session: Session) -> None:
@@ -111,10 +122,34 @@ def measure(session: Session, *, timed: bool = True, rewrites: bool = False) -> 
         binds = kept_binds(session, query)
         shown = [b.shown(query.harmless, key) for b in binds]
         timeout = session.runbook.about.limits.query_timeout_s
-        found += sampling.measure(
-            session.database, query, binds, shown, timeout, session.tell, samples=samples, cpu=clock
-        )
+        try:
+            found += sampling.measure(
+                session.database, query, binds, shown, timeout, session.tell, samples=samples, cpu=clock
+            )
+        except errors.StatementFailed as e:
+            broken = _broken(session, query, e)
+            is_baseline = timed and not rewrites  # which can't do without it, but where the migration is done already
+            if e.sqlstate not in _GONE or (is_baseline and broken.gates):
+                raise
+            session.record([broken])
     return found
+
+
+def _broken(session: Session, query: Query, error: errors.StatementFailed) -> Check:
+    """The check of a query that names what is gone."""
+    other = next((q.name for q in session.runbook.workload if q.replaces == query.name), "")
+    return Check(
+        "query runs",
+        query.name,
+        Verdict.NOT_MEASURABLE if other else Verdict.FAILED,
+        claimed="as before",
+        measured=error.message,
+        gates=not other,
+        detail=f"{other} takes its place"
+        if other
+        else "an application that asks it breaks by the migration; if it asks otherwise by then, write what it asks as "
+        f'a query that says replaces = "{query.name}"',
+    )
 
 
 def kept_binds(session: Session, query: Query) -> list[BindSet]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
 from pgrunbook import changes, errors, fingerprint
-from pgrunbook.execute import Done, Executor
+from pgrunbook.changes import Change
+from pgrunbook.execute import HAD_NOT_BEEN_DONE, Done, Executor
 from pgrunbook.findings import Check, Verdict, passed
 from pgrunbook.ledger import RunRow
 from pgrunbook.measure import claims as claiming
@@ -17,7 +18,7 @@ from pgrunbook.measure.compare import QuerySummary, compare, summarise
 from pgrunbook.plan import build_settings
 from pgrunbook.stages import _measuring
 from pgrunbook.stages._base import Parameters, Session, StageResult, part
-from pgrunbook.stages.verify import answer_checks, rows_check
+from pgrunbook.stages.verify import answer_checks, moved_rows, rows_check
 
 _DONE = "rollback.json"
 _NOT_TOLD = "which objects can't be told without the run's folder"
@@ -134,7 +135,9 @@ def answers(session: Session) -> list[Check]:
         return session.record([Check("answer", "workload", Verdict.NOT_MEASURABLE, gates=False, detail=e.message)])
     _measuring.keep(session, _measuring.ROLLBACK, after)
     pairs = compare(before, after)
-    rows = rows_check(session, _measuring.tables(session))
+    rows = rows_check(
+        session, _measuring.tables(session), moved_rows(session), _lost_rows(session), gates=not _unknown_left(session)
+    )
     return session.record([*answer_checks(session, pairs), rows, _content_check(session, contents)])
 
 
@@ -144,11 +147,26 @@ def _unknown_left(session: Session) -> bool:
     return any(s.kind == changes.RawSql.kind and s.status != "undone" for s in steps)
 
 
+def _lost_rows(session: Session) -> dict[str, str]:
+    """The tables of which no undo brings the rows back as they were, with the reason."""
+    return {table: reason for change in _done(session) for table, reason in change.rows_not_brought_back.items()}
+
+
+def _done(session: Session) -> list[Change]:
+    """The run's own changes, as the ledger remembers them."""
+    return [
+        changes.again(r.kind, r.resolved_sql, r.options, r.position).remembering(r.captured)
+        for r in session.ledger.steps(session.run_id)
+        if r.owned and not (r.status == "undone" and r.detail == HAD_NOT_BEEN_DONE)
+    ]
+
+
 def _content_check(session: Session, before: Mapping[str, str]) -> Check:
     """Whether the rows are those of the baseline, in whatever order; what stays on purpose is no difference."""
     after = _measuring.contents(session, before)
     changed = [table for table in before if table in after and before[table] != after[table]]
-    kept = {r.relation: r.object for r in session.ledger.steps(session.run_id) if r.kept or r.open}
+    kept = {r.relation: f"{r.object} was kept" for r in session.ledger.steps(session.run_id) if r.kept or r.open}
+    kept |= _lost_rows(session)
     wrong = [table for table in changed if table not in kept]
     if not after:
         detail = "a live database's rows are not compared" if not before else "it took longer than a query may"
@@ -160,7 +178,7 @@ def _content_check(session: Session, before: Mapping[str, str]) -> Check:
         claimed="every row as before, in whatever order",
         measured=f"differs: {', '.join(wrong)}" if wrong else "as before",
         gates=not _unknown_left(session),
-        detail="; ".join(f"{table}: {kept[table]} was kept" for table in changed if table in kept),
+        detail="; ".join(f"{table}: {kept[table]}" for table in changed if table in kept),
     )
 
 
@@ -242,7 +260,18 @@ def _exceptions(session: Session) -> dict[str, tuple[str, ...]]:
         if reason:
             change = changes.again(row.kind, row.resolved_sql, row.options, row.position)
             found[f"{row.object}: {reason}"] = change.idents
+    for change in _done(session):
+        if idents := _named(session, change.idents_not_brought_back):
+            found[f"{change.object}: {change.irreversible}"] = idents
     return found
+
+
+def _named(session: Session, patterns: Sequence[str]) -> tuple[str, ...]:
+    """What the schema's fingerprint has by some names, of which those that end in `*` stand for several."""
+    if not patterns:
+        return ()
+    now = fingerprint.objects(session.database, session.ledger.schema)
+    return tuple(i for i in now if any(i == p or (p.endswith("*") and i.startswith(p[:-1])) for p in patterns))
 
 
 def _differing(session: Session, kind: str, excluded: list[str]) -> list[str]:

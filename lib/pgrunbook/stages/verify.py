@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
 
-from pgrunbook import errors
+from pgrunbook import changes, errors
 from pgrunbook.changes import LockMode, State
+from pgrunbook.changes.maintain import Maintain
 from pgrunbook.findings import Check, Verdict, passed
 from pgrunbook.measure import claims as claiming
 from pgrunbook.measure.chart import before_and_after
@@ -23,6 +24,12 @@ from pgrunbook.stages._measuring import DatabaseSize, TableSize
 from pgrunbook.stages._security import Fewer, Matrix
 from pgrunbook.stages.migrate import require_applied, require_same
 
+_NONE: Mapping[str, str] = MappingProxyType({})
+_ABOVE = (
+    "select distinct pg_catalog.format('%I.%I', n.nspname, c.relname) from pg_catalog.unnest($1::text[]) t,"
+    " pg_catalog.pg_partition_ancestors(pg_catalog.to_regclass(t)) a join pg_catalog.pg_class c on c.oid = a"
+    " join pg_catalog.pg_namespace n on n.oid = c.relnamespace order by 1"
+)
 _SAME = {"equal": "the rows of", "set": "the same rows in any order as", "page": "one page of"}
 
 
@@ -96,7 +103,8 @@ def _verdict(ok: bool) -> Verdict:
 def rewrites(session: Session) -> list[Rewritten] | str:
     """The rows of each query that replaces another, held against that one's, bind set by bind set."""
     found = []
-    for query in [q for q in session.runbook.workload if q.rewrite]:
+    runs = {s.query for s in _measuring.kept(session, _measuring.VERIFY)}
+    for query in [q for q in session.runbook.workload if q.rewrite and q.replaces in runs]:
         old = session.runbook.query(query.replaces)
         session.tell(f"comparing the rows of {query.name} with those of {old.name}")
         timeout = session.runbook.about.limits.query_timeout_s
@@ -156,10 +164,7 @@ def storage(session: Session) -> list[Growth]:
     before = {t["table"]: t for t in session.read_json("baseline_tables.json")}
     found_now = _measuring.tables(session)
     after = {t.table: t for t in found_now}
-    moved: dict[str, str] = {}
-    for step in session.plan().steps:
-        moved |= step.change.moves_rows
-    session.record([rows_check(session, found_now, moved)])
+    session.record([rows_check(session, found_now, moved_rows(session))])
     size_before = int(session.read_json("baseline_size.json")["bytes"])
     size_after = session.database.exactly("size", DatabaseSize).bytes
     new = _measuring.index_bytes(session, _measuring.index_names(session))
@@ -174,20 +179,40 @@ def _growth(what: str, before: int, after: int) -> Growth:
     return Growth(what, before, after, round(100 * (after / before - 1), 1) if before else None)
 
 
-def rows_check(session: Session, now: list[TableSize], moved: Mapping[str, str] = MappingProxyType({})) -> Check:
+def moved_rows(session: Session) -> dict[str, str]:
+    """What the tables whose rows the run has moved are called now; empty where others have come, or they are gone."""
+    found: dict[str, str] = {}
+    for row in session.ledger.steps(session.run_id):
+        if row.kept or row.open:
+            change = changes.again(row.kind, row.resolved_sql, row.options, row.position).remembering(row.captured)
+            for old, new in change.moves_rows.items():
+                same = [name for name, stands_as in found.items() if stands_as == old]
+                found |= dict.fromkeys(same or ([] if old in found else [old]), new)
+    gone = [name for name, stands_as in found.items() if not stands_as]
+    return found | dict.fromkeys((name for (name,) in session.database.rows(_ABOVE, [gone])), "")
+
+
+def rows_check(
+    session: Session,
+    now: list[TableSize],
+    moved: Mapping[str, str] = _NONE,
+    lost: Mapping[str, str] = _NONE,
+    *,
+    gates: bool = True,
+) -> Check:
     """Row counts against the baseline's; they gate on a quiet database.
 
-    `moved` says of tables what they are called now; empty where their rows are not to be compared.
+    `moved` says of tables what they are called now; empty where their rows are not to be compared. `lost` says of
+    tables why they hold other rows.
     """
     before = {t["table"]: t["rows"] for t in session.read_json("baseline_tables.json") if t["rows"] is not None}
     after = {t.table: t.rows for t in now}
-    for name in before.keys() & moved.keys():
-        rows, new = before.pop(name), moved[name]
-        while new in moved:
-            new = moved[new]
-        before |= {new: rows} if new in after else {}  # what lies outside of the search_path now is not counted
+    stands_as = {name: moved.get(name, name) for name in before}
+    # what lies outside of the search_path now is not counted
+    before = {stands_as[t]: n for t, n in before.items() if stands_as[t] in after or stands_as[t] == t}
     untold = [t for t in before if t in after and after[t] is None]  # counting took longer than a query may
-    wrong = [f"{t}: {n:,} → {after.get(t)}" for t, n in before.items() if after.get(t) != n and t not in untold]
+    differs = {t: f"{t}: {n:,} → {after.get(t)}" for t, n in before.items() if after.get(t) != n and t not in untold}
+    wrong = [words for t, words in differs.items() if t not in lost]
     if not before:
         return Check("rows", "all tables", Verdict.NOT_MEASURABLE, gates=False, detail="a live database is not counted")
     return passed(
@@ -195,8 +220,9 @@ def rows_check(session: Session, now: list[TableSize], moved: Mapping[str, str] 
         f"{len(before)} tables",
         not wrong,
         claimed="as before",
-        measured="; ".join(wrong) or f"as before, {sum(before.values()):,} rows",
-        gates=_measuring.quiet(session),
+        measured="; ".join(differs.values()) or f"as before, {sum(before.values()):,} rows",
+        gates=gates and _measuring.quiet(session),
+        detail="; ".join(f"{t}: {lost[t]}" for t in differs if t in lost),
     )
 
 
@@ -298,6 +324,8 @@ def _fail_again(session: Session) -> list[str]:
     failed = []
     for change in session.runbook.changes:
         written = change.written
+        if change.kind == Maintain.kind:
+            continue  # it may always be done again, and VACUUM in no transaction
         if getattr(written.node, "concurrent", False):
             continue  # can't be in a transaction; the second plan speaks for it
         try:

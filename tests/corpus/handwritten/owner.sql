@@ -1,4 +1,4 @@
--- expect: refused: no role
+-- expect: round-trip
 -- setup: store.sql
 create role corpus_owner nologin;
 alter table audit_log owner to corpus_owner;
