@@ -39,8 +39,8 @@ def _courses(*, faults: bool, always: bool = True, breaking: bool = False) -> li
 
     Every case goes there and back on all of them; in the default run, on 18, the first of each kind does. There the
     faults meet the first case of each kind of several steps, which they meet on older versions as well. Under `servers`
-    they meet, on 18, all cases of these kinds; a kind of one transaction meets those with `always` alone. The rest is
-    left to `every_version`. `breaking`: the cases that a row can make fail, alone.
+    they meet, on 18, all cases of these kinds; of a kind of one transaction the first case, and of the faults those
+    with `always` alone. The rest is left to `every_version`. `breaking`: the cases that a row can make fail, alone.
     """
     found, kinds = [], set()
     for kind, case in by_kind():
@@ -52,7 +52,8 @@ def _courses(*, faults: bool, always: bool = True, breaking: bool = False) -> li
             if version * 10000 >= case.oldest:
                 own: tuple[pytest.MarkDecorator, ...] = marks
                 if version == SANDBOX and not (first and (several or not faults)):
-                    own = (pytest.mark.servers if always or several else pytest.mark.every_version,)
+                    near = several or not faults or (first and always)
+                    own = (pytest.mark.servers if near else pytest.mark.every_version,)
                 elif faults and not (first and several):
                     own = (pytest.mark.every_version,)
                 found.append(pytest.param((version, case), id=f"{kind}-{case.name}-{version}", marks=own))
