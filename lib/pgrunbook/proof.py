@@ -28,9 +28,13 @@ class StepProof:
 
 @dataclass(frozen=True, slots=True)
 class DownProof:
-    """What the authored way back leaves of the migration, takes too much, or changes."""
+    """What the authored way back leaves of the migration, takes too much, or changes.
+
+    `in_part`: that is only what the accepted irreversible statements lose.
+    """
 
     verdict: Verdict
+    in_part: bool
     left: tuple[str, ...]
     taken: tuple[str, ...]
     changed: tuple[str, ...]
@@ -39,7 +43,10 @@ class DownProof:
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """A proof's end. `differs` are sentences, each about a statement and the objects that differ."""
+    """A proof's end. `differs` are sentences, each about a statement and the objects that differ.
+
+    `empty`: there was no schema to copy, so it was proven on an empty database.
+    """
 
     runbook: str
     target: str
@@ -47,6 +54,7 @@ class Proven:
     seconds: float
     steps: tuple[StepProof, ...]
     down: DownProof | None
+    empty: bool
     differs: tuple[str, ...]
     not_proven: tuple[str, ...]
 

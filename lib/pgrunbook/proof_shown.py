@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from pgrunbook.findings import Verdict
-from pgrunbook.proof import AS_BEFORE, DIFFERS, DONE, FAILED, IN_PART, KEPT, Proven, StepProof
+from pgrunbook.proof import AS_BEFORE, DIFFERS, DONE, FAILED, IN_PART, KEPT, DownProof, Proven, StepProof
 
 _STYLE = {DONE: "green", AS_BEFORE: "green", FAILED: "red", DIFFERS: "red", KEPT: "yellow", IN_PART: "yellow"}
 _COLUMNS = (("step", 4), ("applied", 12), ("undone", 15), ("again", 11))  # as wide as the widest of their words
@@ -15,7 +15,8 @@ _COLUMNS = (("step", 4), ("applied", 12), ("undone", 15), ("again", 11))  # as w
 def show(found: Proven) -> None:
     """A line a statement, what differs, what is not proven, and the verdict."""
     console = Console(highlight=False)
-    console.print(f"{found.runbook}, proven on a copy of {found.target}\n", style="bold", markup=False, soft_wrap=True)
+    where = "an empty database" if found.empty else f"a copy of {found.target}"
+    console.print(f"{found.runbook}, proven on {where}\n", style="bold", markup=False, soft_wrap=True)
     heads = "  ".join(f"{name:<{width}}" for name, width in _COLUMNS)
     console.print(f"{heads}  statement, and its line in migrate.sql", style="dim", soft_wrap=True)
     for step in found.steps:
@@ -28,13 +29,18 @@ def show(found: Proven) -> None:
             console.print(Text(f"      {detail}", style="yellow" if step.irreversible else "dim"), soft_wrap=True)
     console.print()
     if found.down:
-        said = "takes back all of it, and no more" if found.down.verdict is Verdict.PASSED else "does not hold"
-        console.print(f"source/down.sql, the authored way back, {said}", soft_wrap=True)
+        console.print(f"source/down.sql, the authored way back, {_of_down(found.down)}", soft_wrap=True)
     for text in found.differs:
         console.print(Text.assemble(("does not hold: ", "red"), text), soft_wrap=True)
     for text in found.not_proven:
         console.print(Text(f"not proven: {text}", style="dim"), soft_wrap=True)
     console.print(Text(found.line(), style="green" if found.verdict is Verdict.PASSED else "red"), soft_wrap=True)
+
+
+def _of_down(down: DownProof) -> str:
+    if down.in_part:
+        return "holds in part: what it does not bring back is accepted"
+    return "takes back all of it, and no more" if down.verdict is Verdict.PASSED else "does not hold"
 
 
 def _detail(step: StepProof) -> str:

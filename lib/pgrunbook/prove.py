@@ -19,7 +19,7 @@ from pgrunbook import changes, errors, fingerprint, schema_copy, sqlfile
 from pgrunbook import plan as planning
 from pgrunbook.changes import RawSql, Walk
 from pgrunbook.db import Database, Target
-from pgrunbook.execute import Done, Executor
+from pgrunbook.execute import HAD_NOT_BEEN_DONE, Done, Executor
 from pgrunbook.findings import Verdict
 from pgrunbook.ledger import Ledger
 from pgrunbook.plan import Plan, Step
@@ -38,13 +38,14 @@ from pgrunbook.proof import (
     StepProof,
 )
 from pgrunbook.runbook import Runbook
-from pgrunbook.schema_copy import Copies, Copy
+from pgrunbook.schema_copy import Copies, Copy, Needed
 from pgrunbook.sqlfile import SqlStatement, quoted, walk
 from pgrunbook.watch import Progress
 
 Tell = Callable[[str], None]
 Objects = Mapping[str, str]
 
+_CHANGING_ROWS = ("update_stmt", "delete_stmt")
 _UNTOUCHED = {"there before", "done before"}
 _TOLD = 5
 _ON_ANOTHER = (
@@ -60,20 +61,27 @@ def prove(runbook: Runbook, source: Target, *, on: Target | None = None, tell: T
     Raises what makes it wrong to begin, and `PreflightFailed` where the plan can't be made.
     """
     started = time.monotonic()
-    made = [str(s.written.node.role) for s in runbook.changes if s.written.node_kind == "create_role_stmt"]  # type: ignore[attr-defined]
-    with schema_copy.copies(runbook, source, on, _roles_of(runbook), made, tell) as found:
+    with schema_copy.copies(runbook, source, on, _needed(runbook), tell) as found:
         proof = _Proof(runbook, found, tell)
         try:
             proof.run()
         except errors.PreflightFailed as e:
             raise errors.PreflightFailed(e.message, remedy=_ON_ANOTHER if found.empty else e.remedy) from None
+        except errors.Aborted:
+            raise errors.Aborted(
+                "the proof was stopped by hand; what it made is gone again", remedy="prove it anew, from the beginning"
+            ) from None
     return proof.end(source, time.monotonic() - started)
 
 
-def _roles_of(runbook: Runbook) -> list[str]:
-    """The roles that the migration names."""
-    nodes = [n for c in runbook.changes for _, n in walk(c.written.node) if n.DESCRIPTOR.name == "RoleSpec"]
-    return list(dict.fromkeys(str(n.rolename) for n in nodes if n.rolename))  # type: ignore[attr-defined]
+def _needed(runbook: Runbook) -> Needed:
+    """The roles and extensions that the migration names."""
+    written = [c.written for c in runbook.changes]
+    nodes = [n for w in written for _, n in walk(w.node) if n.DESCRIPTOR.name == "RoleSpec"]
+    roles = dict.fromkeys(str(n.rolename) for n in nodes if n.rolename)  # type: ignore[attr-defined]
+    made = [str(w.node.role) for w in written if w.node_kind == "create_role_stmt"]  # type: ignore[attr-defined]
+    extensions = [str(w.node.extname) for w in written if w.node_kind == "create_extension_stmt"]  # type: ignore[attr-defined]
+    return Needed(tuple(roles), tuple(made), tuple(extensions))
 
 
 @dataclass(slots=True)
@@ -131,6 +139,10 @@ class _Proof:
         self._down: DownProof | None = None
         self._whole: Objects = {}
         self._rows_before: dict[str, str] = {}
+        # positions of what changes rows, and met none
+        self._rowless: set[int] = set()
+        # where it failed in pieces, and how
+        self._failed_apart = (0, "")
         # undone since the catalog was last compared
         self._unlooked: list[_Row] = []
         # positions: the last of what is undone together, and what has no way back of its own
@@ -158,7 +170,11 @@ class _Proof:
         if self._rows and all(r.applied == THERE for r in self._rows.values()):
             self._differs.append("nothing was proven: every change is there already")
         for row in self._rows.values():
-            if row.applied == THERE:
+            if row.step.position in self._rowless:
+                self._not_proven.append(
+                    f"line {row.line}, {row.step.object}: the copy has no rows, so neither it nor its way back did anything"
+                )
+            elif row.applied == THERE:
                 self._not_proven.append(f"line {row.line}, {row.step.object}: it was there before, so is its way back")
             elif row.irreversible:
                 self._not_proven.append(f"line {row.line}, {row.step.object}: {row.irreversible}")
@@ -170,6 +186,7 @@ class _Proof:
             seconds,
             tuple(self._rows[p].proof() for p in sorted(self._rows)),
             self._down,
+            self._copies.empty,
             tuple(self._differs),
             (*self._copies.notes, *self._not_proven),
         )
@@ -189,9 +206,13 @@ class _Proof:
                 return
             apart = replace(made, steps=tuple(replace(s, change=replace(s.change, block=0)) for s in made.steps))
             self._before[1] = self._look()
-            with suppress(errors.StatementFailed, errors.PreflightFailed):
+            reached = 0
+            try:
                 for group, _ in self._carry_out(copy, session, apart, "apart"):
-                    self._before[group[-1].position + 1] = self._look()
+                    reached = group[-1].position
+                    self._before[reached + 1] = self._look()
+            except (errors.StatementFailed, errors.PreflightFailed) as e:
+                self._failed_apart = reached + 1, e.message
 
     def _forward(self, copy: Copy) -> bool:
         """Apply for the first time; whether all of it was."""
@@ -200,6 +221,7 @@ class _Proof:
             self._rows_before = self._contents(session)
             made = self._plan(session)
             self._rows = {s.position: _Row(s) for s in made.steps}
+            self._rowless = {s.position for s in made.steps if _meets_no_rows(session, s)}
             for row in self._rows.values():
                 row.irreversible = row.step.change.irreversible
             self._before[1] = self._start
@@ -212,11 +234,19 @@ class _Proof:
                     self._before[group[-1].position + 1] = self._look()
                     self._tell(f"applied {group[-1].position} of {len(made.steps)}")
             except (errors.StatementFailed, errors.PreflightFailed) as e:
-                self._blame_next("applied", e, lambda r: r.applied == NOT_REACHED)
+                self._blame_next("applied", e, self._culprit(made, e))
                 return False
             self._whole = self._before[len(made.steps) + 1]
             self._verify(session, made)
         return True
+
+    def _culprit(self, made: Plan, error: errors.PgRunbookError) -> Callable[[_Row], bool]:
+        """What failed first: of statements that are committed together the one that failed in pieces as well."""
+        group = next((g for g in made.groups() if self._rows[g[0].position].applied == NOT_REACHED), ())
+        position, said = self._failed_apart
+        if said == error.message and any(s.position == position for s in group):
+            return lambda row: row.step.position == position
+        return lambda row: row.applied == NOT_REACHED
 
     def _verify(self, session: Database, made: Plan) -> None:
         for step in made.steps:
@@ -271,7 +301,9 @@ class _Proof:
             row.undone = FAILED
             self._blame(row, f"its undo left it: {done.detail}")
             return
-        row.undone = NOTHING if done.outcome == "had not been done" else AS_BEFORE
+        if done.outcome == HAD_NOT_BEEN_DONE and row.applied in (NOT_REACHED, FAILED):
+            return  # rolled back with the statement that failed: there is nothing of it to compare
+        row.undone = NOTHING if done.outcome == HAD_NOT_BEEN_DONE else AS_BEFORE
         self._unlooked.append(row)
         if done.position not in self._ends or (before := self._before.get(done.position)) is None:
             return
@@ -289,7 +321,9 @@ class _Proof:
             row.details.append(f"what is not brought back: {_listed(left)}")
             self._excused |= {w.rpartition(": ")[0] for w in left}
             return
-        with_others = f"with lines {', '.join(str(r.line) for r in several[:-1])}, " if len(several) > 1 else ""
+        with_others = (
+            f"with lines {', '.join(str(r.line) for r in reversed(several[:-1]))}, " if len(several) > 1 else ""
+        )
         for one in several:
             one.undone = DIFFERS
         self._blame(row, f"{with_others}undone, the schema is not as before it: {_listed(left)}")
@@ -365,14 +399,15 @@ class _Proof:
             words = fingerprint.differing(start, self._look())
         told = [w.rpartition(": ") for w in words]
         ends = {e: tuple(name for name, _, end in told if end == e) for e in ("new", "gone", "changed")}
-        holds = not words and not trouble
-        self._down = DownProof(
-            Verdict.PASSED if holds else Verdict.FAILED, ends["new"], ends["gone"], ends["changed"], trouble
-        )
+        lossy = any(r.irreversible for r in self._rows.values())
+        # what the derived way back does not bring back either, as somebody has accepted
+        in_part = lossy and not trouble and bool(words) and all(name in self._excused for name, _, _ in told)
+        verdict = Verdict.PASSED if in_part or not (words or trouble) else Verdict.FAILED
         said = trouble or f"it leaves or takes: {_listed(words)}"
-        if not holds and any(r.irreversible for r in self._rows.values()):
+        self._down = DownProof(verdict, in_part, ends["new"], ends["gone"], ends["changed"], trouble)
+        if in_part or (lossy and verdict is Verdict.FAILED):
             self._not_proven.append(f"source/down.sql: {said}; not all of the migration can be taken back")
-        elif not holds:
+        elif verdict is Verdict.FAILED:
             self._differs.append(f"source/down.sql, the authored way back: {said}")
 
     # -- means --------------------------------------------------------------------------------------------
@@ -474,6 +509,21 @@ class _Proof:
 def _writes(step: Step) -> bool:
     """Whether it writes rows that were there before."""
     return any(isinstance(phase, Walk) for phase in step.safe)
+
+
+def _meets_no_rows(session: Database, step: Step) -> bool:
+    """Whether it changes rows that there are, of a table that was there before and holds none."""
+    change = step.change
+    if not _writes(step) and not (isinstance(change, RawSql) and change.written.node_kind in _CHANGING_ROWS):
+        return False
+    node: Any = change.written.node
+    table = (
+        change.relation if _writes(step) else quoted(*filter(None, (node.relation.schemaname, node.relation.relname)))
+    )
+    try:
+        return not session.value(f"select exists (select from {table})")
+    except errors.StatementFailed:  # the migration makes it
+        return False
 
 
 def _names(before: Objects, after: Objects) -> list[str]:

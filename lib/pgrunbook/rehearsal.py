@@ -91,6 +91,11 @@ def load(database: Database, runbook: Runbook, size: str, tell: Tell = lambda _:
             database.execute(statement.sql)
 
 
+def is_empty(runbook: Runbook) -> bool:
+    """Whether a runbook's rehearsal is an empty database: no folder for it, or no statement in sandbox/schema.sql."""
+    return not (runbook.folder / "sandbox").is_dir() or not _files(runbook)[0].statements
+
+
 def _files(runbook: Runbook) -> list[sqlfile.SqlFile]:
     files = []
     for name in ("schema.sql", "data.sql"):

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pathlib
 import re
 import secrets
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import IO
 
-from pgrunbook import db, errors, fingerprint, rehearsal, sandbox, stand_ins
+from pgrunbook import db, errors, fingerprint, rehearsal, sandbox, sqlfile, stand_ins
 from pgrunbook import plan as planning
 from pgrunbook.db import Database, Target
 from pgrunbook.evidence import redact
@@ -61,6 +62,7 @@ order by 1, 2"""
 _FOREIGN = re.compile(
     rb"^CREATE (USER MAPPING|SERVER|FOREIGN DATA WRAPPER|FOREIGN TABLE) (?:[^';]|'(?:[^']|'')*')*;", re.M
 )
+_SETTING = re.compile(rb"^SET (\w+) = [^\n]*;\n", re.M)
 _VALUE = rb"E?'(?!(?:true|false|on|off|\d+)')(?:[^'\\]|''|\\.)*'"
 _ANY_OPTION = re.compile(rb"(?P<name>^\s+\S+ )" + _VALUE, re.M | re.S)
 _SECRET_OPTION = re.compile(
@@ -91,9 +93,13 @@ class Copy:
 
 @dataclass(slots=True)
 class Copies:
-    """Copies on one server, one at a time; `notes` say what they lack, `rows` whether they hold any, `empty` none."""
+    """Copies on one server, one at a time; `notes` say what they lack, `rows` whether they hold any, `empty` none.
+
+    `version` is the server's.
+    """
 
     again: Callable[[], Copy]
+    version: int
     rows: bool = False
     empty: bool = False
     notes: list[str] = field(default_factory=list)
@@ -137,15 +143,18 @@ class Dump:
     origin: str
     roles: tuple[str, ...]
     extensions: tuple[str, ...]
+    version: int
     notes: tuple[str, ...]
 
     def load(self, copy: Copy) -> None:
         with copy.connect("load") as session:
             environment = _environment(session, synchronous_commit="off")
+            known = {str(s) for (s,) in session.rows("select name from pg_catalog.pg_settings order by 1")}
         self.file.seek(0)
+        dumped = understood(self.file.read(), known)
         command = [_program("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=terse", "-f", "-"]
         done = subprocess.run(
-            command, stdin=self.file, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment, check=False
+            command, input=dumped, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment, check=False
         )
         if done.returncode:
             said = _trouble(done.stderr, "ERROR:")
@@ -157,21 +166,32 @@ class Dump:
 Contents = Nothing | Rehearsal | Dump
 
 
-@contextmanager
-def copies(
-    runbook: Runbook, source: Target, on: Target | None, roles: Sequence[str], made: Sequence[str], tell: Tell
-) -> Iterator[Copies]:
-    """Copies of the schema of `source`, on the sandbox or in the empty database `on`.
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """What a server has to have: `roles` (those `made` the migration makes itself), and extensions to choose from."""
 
-    `roles` are those that the migration names, `made` those that it makes itself.
-    """
+    roles: tuple[str, ...]
+    made: tuple[str, ...]
+    extensions: tuple[str, ...]
+
+
+@contextmanager
+def copies(runbook: Runbook, source: Target, on: Target | None, names: Needed, tell: Tell) -> Iterator[Copies]:
+    """Copies of the schema of `source`, on the sandbox or in the empty database `on`."""
     if on is None or source.is_sandbox:
         sandbox.start()
     with contextlib.ExitStack() as stack:
         contents = _contents(runbook, source, stack, tell)
         place = _on_sandbox if on is None else _on_empty
-        wanted = [*dict.fromkeys([*contents.roles, *(r for r in roles if r not in made)])]
-        found = stack.enter_context(place(runbook, contents, on or rehearsal.SANDBOX, wanted, made, tell))
+        needed = Needed(
+            tuple(dict.fromkeys([*contents.roles, *(r for r in names.roles if r not in names.made)])),
+            names.made,
+            tuple(dict.fromkeys([*contents.extensions, *names.extensions])),
+        )
+        found = stack.enter_context(place(runbook, contents, on or rehearsal.SANDBOX, needed, tell))
+        if isinstance(contents, Dump) and contents.version // 10000 != found.version // 10000:
+            there, here = contents.version // 10000, found.version // 10000
+            found.notes.append(f"on PostgreSQL {there}, the version of {source.name}: it was tried on {here}")
         found.notes += contents.notes
         found.rows, found.empty = isinstance(contents, Rehearsal), isinstance(contents, Nothing)
         yield found
@@ -181,14 +201,22 @@ def _contents(runbook: Runbook, source: Target, stack: contextlib.ExitStack, tel
     if not source.is_sandbox:
         tell(f"reading the schema of {source.name}")
         return _dumped(source, runbook.about.ledger.name, stack.enter_context(tempfile.TemporaryFile()))
-    if not (runbook.folder / "sandbox").is_dir():
+    if not any(map(_says_something, (runbook.folder / "sandbox").glob("*.sql"))):
         return Nothing()
     return Rehearsal(runbook, rehearsal.scale(os.environ.get("PGRUNBOOK_SCALE") or _SCALE))
 
 
+def _says_something(path: pathlib.Path) -> bool:
+    """Whether there is more in a file than comments; what can't be read is told when it is loaded."""
+    try:
+        return bool(sqlfile.read(path).statements)
+    except sqlfile.SqlFileError:
+        return True
+
+
 def _dumped(source: Target, ledger_schema: str, file: IO[bytes]) -> Dump:
     with db.connect(source, application_name=_APPLICATION, read_only=True) as session:
-        planning.identify(session, standby_too=True)
+        version = planning.identify(session, standby_too=True).version
         roles = tuple(str(r) for (r,) in session.rows(_ROLES))
         query = "select extname from pg_catalog.pg_extension order by 1"
         extensions = tuple(str(e) for (e,) in session.rows(query))
@@ -209,7 +237,14 @@ def _dumped(source: Target, ledger_schema: str, file: IO[bytes]) -> Dump:
         f"the rows of {source.name}: a constraint, a backfill or a type may fail on them",
         "how long it takes and whom it locks out there: sizes and traffic are not copied",
     )
-    return Dump(file, source.name, roles, extensions, notes)
+    return Dump(file, source.name, roles, extensions, version, notes)
+
+
+def understood(dumped: bytes, settings: Set[str]) -> bytes:
+    """A dump without the settings at its top that an older server does not know."""
+    top, mark, rest = dumped.partition(b"\n-- Name: ")
+    kept = _SETTING.sub(lambda line: line[0] if line[1].decode() in settings else b"", top)
+    return kept + mark + rest
 
 
 def hush(file: IO[bytes]) -> None:
@@ -230,16 +265,14 @@ def _without_secrets(statement: re.Match[bytes]) -> bytes:
 
 
 @contextmanager
-def _on_sandbox(
-    runbook: Runbook, contents: Contents, target: Target, roles: Sequence[str], made: Sequence[str], tell: Tell
-) -> Iterator[Copies]:
+def _on_sandbox(runbook: Runbook, contents: Contents, target: Target, needed: Needed, tell: Tell) -> Iterator[Copies]:
     base = f"prove {runbook.name[:40]} {secrets.token_hex(4)}"
     names: list[str] = []
     with db.connect(target, application_name=_APPLICATION) as admin, contextlib.ExitStack() as stack:
         _sweep(admin)
         try_lock(admin, base)  # as long as it is held the copies are nobody's leftovers
-        _require_extensions(admin, contents)
-        stand_in = stack.enter_context(stand_ins.roles(admin, roles, made))
+        _require_extensions(admin, needed.extensions)
+        stand_in = stack.enter_context(stand_ins.roles(admin, needed.roles, needed.made))
 
         def create(name: str, template: str) -> Copy:
             names.append(name)
@@ -267,19 +300,17 @@ def _on_sandbox(
             else:
                 template = base
                 contents.load(create(base, "template0"))
-            yield Copies(again, notes=stand_in.notes)
+            yield Copies(again, planning.identify(admin).version, notes=stand_in.notes)
         finally:
             for name in reversed(list(names)):
                 drop(name)
 
 
 @contextmanager
-def _on_empty(
-    runbook: Runbook, contents: Contents, target: Target, roles: Sequence[str], made: Sequence[str], tell: Tell
-) -> Iterator[Copies]:
+def _on_empty(runbook: Runbook, contents: Contents, target: Target, needed: Needed, tell: Tell) -> Iterator[Copies]:
     copy = Copy(target, "", runbook.about.search_path)
     with copy.connect("administration") as admin, contextlib.ExitStack() as stack:
-        planning.identify(admin)
+        version = planning.identify(admin).version
         hold_lock(admin, _APPLICATION)
         before = fingerprint.objects(admin, "")
         if found := [name for name in before if not name.startswith(_NO_CONTENT)]:
@@ -288,8 +319,8 @@ def _on_empty(
                 f"database {admin.database} on {target.name} is not empty: it holds {shown}",
                 remedy="create a database for it, and name a service that leads there",
             )
-        _require_extensions(admin, contents)
-        stand_in = stack.enter_context(stand_ins.roles(admin, roles, made))
+        _require_extensions(admin, needed.extensions)
+        stand_in = stack.enter_context(stand_ins.roles(admin, needed.roles, needed.made))
         kept = Kept.of(admin)
 
         def again() -> Copy:
@@ -299,7 +330,7 @@ def _on_empty(
             contents.load(copy)
             return copy
 
-        found_copies = Copies(again, notes=stand_in.notes)
+        found_copies = Copies(again, version, notes=stand_in.notes)
         try:
             yield found_copies
         finally:
@@ -341,12 +372,10 @@ class Kept:
                     return
 
 
-def _require_extensions(admin: Database, contents: Contents) -> None:
+def _require_extensions(admin: Database, extensions: Sequence[str]) -> None:
     there = {str(e) for (e,) in admin.rows("select name from pg_catalog.pg_available_extensions order by 1")}
-    if lacking := [e for e in contents.extensions if e not in there]:
-        raise errors.BadTarget(
-            f"the schema needs what {admin.target.name} lacks: extension {', '.join(lacking)}", remedy=_ELSEWHERE
-        )
+    if lacking := [e for e in extensions if e not in there]:
+        raise errors.BadTarget(f"{admin.target.name} lacks extensions: {', '.join(lacking)}", remedy=_ELSEWHERE)
 
 
 def _sweep(admin: Database) -> None:

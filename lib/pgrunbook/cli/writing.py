@@ -175,8 +175,9 @@ def _from_migration(name: str, given: _Given, accept: str, target: str, *, as_js
         "checklist": [i.id for i in draft.about.checklist],
         "report": found.report.as_json(),
     }
-    told = f" --target {where.name}" if where else ""
-    said(f"{found.report.text()}\n{_summary(content)}\nnext: pgrunbook plan {name}{told}", content, as_json=as_json)
+    told = where.name if where else "SERVICE"
+    then = f"next: pgrunbook prove {name}\nthen: pgrunbook plan {name} --target {told}"
+    said(f"{found.report.text()}\n{_summary(content)}\n{then}", content, as_json=as_json)
 
 
 def _from_audit(name: str, audit: str, findings: tuple[str, ...], evidence_dir: str, *, as_json: bool) -> None:

@@ -58,6 +58,10 @@ _COPY = (
     "COPY … FROM stdin is followed by data, which is not SQL: write it as INSERT, or load it by a program of its own"
 )
 _META = "psql meta-commands are not SQL: what it does has to be done without it, or the line left out"
+# pg_dump's fence around its SQL, since August 2025: it keeps psql from running meta-commands out of a crafted name
+_FENCE = re.compile(r"^\\(?:un)?restrict [A-Za-z0-9]+[ \t]*$", re.MULTILINE)
+_FENCE_OUT = "it guards psql, which is not used"
+_QUOTED = 60
 _IN_TOML = "the runbook's search_path is in runbook.toml"
 _OWN = "pgrunbook has a session of its own, and sets this itself"
 _END_OF_LINE = re.compile(rb"[ \t]*\r?\n")
@@ -78,11 +82,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A statement that is not in the runbook, and why."""
+    """A statement that is not in the runbook, and why; `statement` is None for a line that psql alone understands."""
 
     place: Place
-    statement: SqlStatement
+    statement: SqlStatement | None
     why: str
+    start: int
+    kind: str
 
 
 @dataclass(frozen=True, slots=True)

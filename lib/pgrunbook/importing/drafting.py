@@ -13,7 +13,7 @@ from pgrunbook.changes import Change, ObjectOptions, RawSql
 from pgrunbook.db import Database
 from pgrunbook.derived_checks import checks_of_migration
 from pgrunbook.description import ChecklistItem, Description
-from pgrunbook.importing import back, by_form
+from pgrunbook.importing import back, by_form, rehearsing
 from pgrunbook.importing.cleaning import Cleaned, Kept, Place, cleaned
 from pgrunbook.importing.objects import course, tables_of
 from pgrunbook.importing.report import Report, rows
@@ -105,7 +105,7 @@ def imported(name: str, source: Source, *, accept: str = "", database: Database 
         source=_one_line(source.said),
         description=_description(source, report),
         search_path=migration.search_path,
-        live=database is not None,
+        live=True,  # rows change on any real database
         objects=options,
         checklist=tuple(_checklist(source, report, answers, left, made)),
     )
@@ -117,7 +117,7 @@ def imported(name: str, source: Source, *, accept: str = "", database: Database 
         checks=tuple(checks_of_migration(made, there, gone)),
         migration=migration.text,
         rollback=_rollback(answers, migration.kept),
-        files=_files(source, down, report, name),
+        files={**_files(source, down, report, name), **rehearsing.files(supabase=source.supabase)},
     )
     return Imported(draft, report, source, migration)
 

@@ -42,7 +42,8 @@ class Source:
     """A migration as it was found.
 
     `said` is where it comes from, in one line; `search_path` the schemas that its tool looks in; `notes` is what a
-    reader of the report has to know; `stamp` the revision that Alembic has to be told of afterwards.
+    reader of the report has to know; `stamp` the revision that Alembic has to be told of afterwards. `supabase`: it meets
+    what Supabase sets up.
     """
 
     said: str
@@ -51,6 +52,7 @@ class Source:
     search_path: tuple[str, ...] = ("public",)
     notes: tuple[str, ...] = ()
     stamp: str = ""
+    supabase: bool = False
 
 
 def of_files(names: Sequence[str], down: Sequence[str] = (), root: Path | None = None) -> Source:
@@ -159,6 +161,7 @@ def of_supabase(folder: str, first: str, down: Sequence[str] = (), root: Path | 
         read(down, root),
         ("public", "extensions"),
         tuple(f"{name}: skipped, as Supabase does: its name begins with no version" for name in unversioned),
+        supabase=True,
     )
 
 
