@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from fix_databases import Place
 from fix_project import Project
-from pgrunbook import errors, fingerprint, runbook, sqlfile
+from pgrunbook import db, errors, fingerprint, plan, rehearsal, runbook, sqlfile
 from pgrunbook.cli import main
 from pgrunbook.description import Limits
 from pgrunbook.importing import drafting, sources
@@ -89,6 +89,21 @@ def test_settings_of_the_session__are_left_out_with_their_reason() -> None:
         assert str(found.place(statement.line)) in ("a.sql:3", "a.sql:4")
 
 
+def test_fence_of_pg_dump__is_left_out() -> None:
+    """Lines of psql around its SQL; the same inside of a text is part of it."""
+    text = "-- d\n\n\\restrict aB1\n\ncreate table t (a text default 'x\n\\restrict aB1\n');\n\\unrestrict aB1\r\n"
+    found = clean(text)
+    assert [(str(one.place), one.kind) for one in found.left_out] == [
+        ("a.sql:3", "\\restrict"),
+        ("a.sql:8", "\\unrestrict"),
+    ]
+    assert [(str(k.place), k.statement.sql) for k in found.kept] == [
+        ("a.sql:5", "create table t (a text default 'x\n\\restrict aB1\n')")
+    ]
+    report = drafting.imported("x", Source("s", (Text("a.sql", text),))).report
+    assert [r.verdict for r in report.rows] == ["left out", "safe as written", "left out"]
+
+
 def test_search_path__is_the_runbook_s_where_it_is_one() -> None:
     """Of a whole source, before what needs it; two are refused with both lines, LOCAL ends with its block."""
     assert clean("create table t ()").search_path == ("public",)
@@ -114,8 +129,9 @@ def test_search_path__is_the_runbook_s_where_it_is_one() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("create table t ();\n\\d t\n", "a.sql:2: psql meta-commands"),
-        ("\\restrict x\ncreate table t ();", "a.sql:1: psql meta-commands"),
+        ("create table t ();\n\\d t\n", "a.sql:2: psql meta-commands are not SQL (\\d t): "),
+        ("\\connect db joe\ncreate table t ();", "a.sql:1: psql meta-commands are not SQL (\\connect …): "),
+        ("\\restrict\ncreate table t ();", "a.sql:1: psql meta-commands are not SQL (\\restrict): "),
         ("create table t (a text);\ncopy t from stdin;\n1\tit's\n2\tb;c\n\\.\n", "a.sql:2: COPY … FROM stdin"),
         ("copy t (a) from stdin;\n\\.\n", "a.sql:1: COPY … FROM stdin"),
         ("copy t from stdin", "a.sql:1: COPY … FROM stdin"),
@@ -204,6 +220,38 @@ create table public.customers (id bigint generated always as identity primary ke
 create index customers_email on public.customers (email);
 create index calls_customer on public.calls (customer);
 """
+
+
+def test_new_runbook__can_be_rehearsed_at_once(project: Project, tmp_path: pathlib.Path, database: Place) -> None:
+    """On an empty database; one of Supabase's on a stand-in for what Supabase sets up. Rows may change meanwhile."""
+    (tmp_path / "1_a.sql").write_text(
+        "create table p (id uuid primary key references auth.users (id));\n"
+        "alter table p enable row level security;\n"
+        "create policy own on p to authenticated using (auth.uid() = id and auth.role() <> auth.jwt() ->> 'x');\n"
+        "create policy f on storage.objects using ((storage.foldername(name))[1] = auth.email());\n"
+    )
+    (tmp_path / "x.sql").write_text("create table t (a int);")
+    (tmp_path / "y.sql").write_text('create extension "uuid-ossp";')
+    roles = {name for (name,) in database.run("select rolname from pg_roles")}
+    with db.connect(rehearsal.SANDBOX, database=database.name, search_path=["public"]) as session:
+        for name, words in (
+            ("plain", ["--sql", str(tmp_path / "x.sql")]),
+            ("ext", ["--sql", str(tmp_path / "y.sql")]),
+            ("supa", ["--supabase", str(tmp_path)]),
+        ):
+            assert new(name, *words)[0] == 0
+            found = runbook.load(project.root, name)
+            assert found.about.live
+            assert rehearsal.is_empty(found) is (name != "supa")
+            rehearsal.load(session, found, "1")
+            if name == "ext":
+                with pytest.raises(errors.PreflightFailed) as caught:
+                    plan.make(found, session)
+                assert "--on SERVICE" in caught.value.remedy
+            else:
+                assert all(s.to_do for s in plan.make(found, session).steps)
+    for name in {"anon", "authenticated", "service_role"} - roles:
+        database.run(f"drop owned by {name}", f"drop role {name}")
 
 
 def test_files__are_one_word_each_or_several(project: Project, tmp_path: pathlib.Path) -> None:

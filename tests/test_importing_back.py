@@ -58,10 +58,61 @@ def test_authored_statements__answer_for_what_names_the_same() -> None:
     }
     assert "undone together with statement_6" in found.draft.rollback
     assert [n for n in found.report.notes if "answers for no statement" in n] == [
-        "down.sql:2: this SELECT of the authored way back answers for no statement, and is not run"
+        "source/down.sql:3: this SELECT of the authored way back answers for no statement, and is not run: select odd()"
     ]
     backs = {r.statement: r.back for r in found.report.rows}
     assert (backs[1], backs[3], backs[4]) == ("derived", "authored (down.sql:2)", "authored (down.sql:2)")
+
+
+def test_report__says_what_is_done_and_never_more() -> None:
+    """Of statements that are taken apart, of an index on a new table, of a type that only the target knows."""
+    rows = made(
+        "create table p (id int primary key);\n"
+        "create table t (a int references p, b int references p);\n"
+        "create index concurrently i on t (a);\n"
+        "alter table t add column c int references p;\n"
+        "alter table old alter column a type bigint;\n"
+        "alter table only p replica identity full;\n"
+    ).report.rows
+    assert [(r.verdict, r.why) for r in rows[1:4]] == [
+        ("rewritten", "taken apart into 3: the table, then its foreign keys"),
+        (
+            "rewritten",
+            "CONCURRENTLY is left out: the table is of this migration, and while it is empty nobody waits",
+        ),
+        ("rewritten", f"taken apart into 2: the column, then its foreign key; {rows[3].why.partition('; ')[2]}"),
+    ]
+    assert rows[4].verdict == "run as written"
+
+
+def test_authored_way_back__is_right_where_it_is() -> None:
+    """A table takes its partitions along; what undoes a setting that is undone anyway needs no note."""
+    found = made(
+        "create table s.p (id int) partition by range (id);\n"
+        "create table s.p1 partition of s.p for values from (1) to (2) partition by range (id);\n"
+        "create table s.p11 partition of s.p1 for values from (1) to (2);\n"
+        "create table s.p2 (id int);\n"
+        "alter table s.p attach partition s.p2 for values from (2) to (3);\n"
+        "alter table s.t alter column a type bigint, alter column b set not null;\n"
+        "alter table s.t set (fillfactor = 80);\n",
+        "alter table t reset (fillfactor);\nalter table s.t alter b drop not null;\n"
+        "alter table s.t alter a type int;\nalter table s.p2 alter id type int;\n"
+        "alter table s.t alter c type int, alter a type int;\ndrop table s.p;\n",
+    ).report
+    assert found.down == ()
+    assert [n for n in found.notes if "answers for no statement" in n] == [
+        "source/down.sql:6: this ALTER TABLE of the authored way back answers for no statement, and is not run: "
+        "alter table s.t alter c type int, alter a type int"
+    ]
+    (fault,) = made(
+        "create table p (id int) partition by list (id); alter table p attach partition old for values in (1)",
+        "drop table p",
+    ).report.down
+    assert fault == "down.sql:1: takes table old, a partition of table p that the migration does not make"
+    with pytest.raises(errors.WrongUsage) as caught:
+        made("alter table t drop column a", "alter table t add column a int")
+    assert "--down" not in caught.value.remedy
+    assert "--accept-irreversible" in caught.value.remedy
 
 
 def test_statement_that_nothing_undoes__is_refused_until_accepted(project: Project) -> None:

@@ -6,13 +6,14 @@ import json
 import pathlib
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from click.testing import CliRunner
 
-from fix_databases import VERSIONS, Place
+from fix_databases import VERSIONS, Place, made
 from fix_project import Project
+from fix_servers import Server
 from pgrunbook import db, errors, prove, runbook, sandbox, schema_copy
 from pgrunbook.cli import main
 from pgrunbook.findings import Verdict
@@ -79,22 +80,21 @@ create index t_b on t (b);
 commit;
 """
 INVERSES = {
-    "drop rule r on t; alter table t disable row level security; comment on column t.a is 'left'": "comment",
-    "drop rule r on t; drop index t_a": "index public.t_a: gone",
-    "alter table t disable rule r": "rule public.t.r",
+    "drop rule r on t; drop index t_a; comment on column t.a is 'left'": ("comment", "index public.t_a: gone"),
+    "alter table t disable rule r": ("rule public.t.r",),
 }
 
 
 def test_prove_of_a_wrong_inverse__names_its_statement(project: Project, untouched: None) -> None:
     """What an inverse leaves, takes too much or changes is named at its line, also inside of a BEGIN … COMMIT."""
-    for inverse, object_ in INVERSES.items():
+    for inverse, objects in INVERSES.items():
         project.runbook("small", WRONG, files=FILES | {"rollback.sql": f"-- undoes: statement_4\n{inverse};"})
         found = proven(project)
         assert found.verdict is Verdict.FAILED
         assert found.exit_status == 10
         assert [s.line for s in found.steps if s.undone not in ("as before",)] == [4], found.steps
         assert "line 4 of migrate.sql, raw_sql statement_4" in found.differs[0]
-        assert object_ in found.differs[0]
+        assert all(o in found.differs[0] for o in objects), found.differs
 
 
 def test_prove_of_failing_statements__names_them(project: Project, untouched: None) -> None:
@@ -139,6 +139,59 @@ def test_prove_of_what_is_irreversible__tells_it_and_proves_the_rest(project: Pr
     assert found.steps[1].irreversible == "a rule that stays"
 
 
+BLOCK = """\
+create index t_a on t (a);
+begin;
+comment on table t is 'things';
+alter table t add column c text;
+create rule r as on delete to t where 1 / (a - a) > now() do instead nothing;
+comment on column t.b is 'left';
+commit;
+create index t_b on t (b);
+"""
+
+
+def test_prove_of_a_failure_in_a_block__names_the_statement(project: Project, untouched: None) -> None:
+    """What failed is named, not the first line of the block; what was rolled back with it differs in nothing."""
+    project.runbook("small", BLOCK, files=FILES | {"rollback.sql": "-- undoes: statement_5\ndrop rule r on t;"})
+    found = proven(project)
+    assert [s.applied for s in found.steps] == ["done", "not reached", "not reached", "failed", *["not reached"] * 2]
+    assert [s.undone for s in found.steps][1:3] == ["not reached"] * 2
+    assert len(found.differs) == 1
+    assert found.differs[0].startswith("line 5 of migrate.sql, raw_sql statement_5: applied: operator does not exist")
+
+
+def test_prove_without_a_schema_or_rows__says_so(
+    project: Project, monkeypatch: pytest.MonkeyPatch, untouched: None
+) -> None:
+    """A rehearsal of comments alone is an empty database, and an UPDATE of an empty table shows nothing."""
+    nothing = {"sandbox/schema.sql": "-- to be written\n", "sandbox/data.sql": "-- to be written\n"}
+    project.runbook("small", "create table u (id int primary key);", files=nothing)
+    shown = CliRunner().invoke(main, ["prove", "small"])
+    assert "small, proven on an empty database\n" in shown.output
+    project.runbook("lost", 'create extension "no-such";\ncreate extension no_other;', files=nothing)
+    with pytest.raises(errors.BadTarget, match="lacks extensions: no-such, no_other") as caught:
+        proven(project, "lost")
+    assert "--on SERVICE" in caught.value.remedy
+    project.runbook("lost", "create index x on nowhere (a);", files=nothing)
+    with pytest.raises(errors.PreflightFailed) as refused:
+        proven(project, "lost")
+    assert "--target SERVICE" in refused.value.remedy
+    filled = "alter table t add column c text;\nupdate t set c = upper(b) where c is null;"
+    project.runbook("filled", filled, files=FILES | {"sandbox/data.sql": "select 1;"})
+    found = proven(project, "filled")
+    assert (found.verdict, found.empty, found.steps[1].applied) == (Verdict.PASSED, False, "met no rows")
+    assert "line 2, public.t.c: the copy has no rows for it" in found.not_proven[-1]
+
+    def stopped(_: object) -> None:
+        raise errors.Aborted("stopped", remedy="roll back")
+
+    monkeypatch.setattr(prove._Proof, "run", stopped)
+    with pytest.raises(errors.Aborted) as aborted:
+        proven(project, "filled")
+    assert "roll back" not in str(aborted.value)
+
+
 @pytest.fixture
 def elsewhere(database: Place, project: Project) -> Iterator[Place]:
     """A database with a role of its own, an extension, row security, and a table of a schema off the search_path."""
@@ -173,13 +226,28 @@ def test_prove_on_the_schema_of_a_target__reads_it_only(project: Project, elsewh
     assert len(found.steps) == 3
     assert any("rows of env:" in text for text in found.not_proven)
     assert elsewhere.run("select count(*) from pg_class where relname = 'u_state'") == [(0,)]
-    elsewhere.run("create index u_state on app.u using gin (state gin_trgm_ops)", "alter table app.u add column c text")
+    elsewhere.run(*TARGETED.splitlines())
     found = proven(project, target=elsewhere.target)
-    assert [s.applied for s in found.steps] == ["there before", "there before", "done"]
-    elsewhere.run("grant select on t to pgrb_elsewhere")
-    assert proven(project, target=elsewhere.target).differs == ("nothing was proven: every change is there already",)
+    assert [s.applied for s in found.steps] == ["there before"] * 3
+    assert found.differs == ("nothing was proven: every change is there already",)
 
 
+@pytest.mark.servers
+@pytest.mark.parametrize("version", [13, 15])
+def test_prove_on_an_older_server__leaves_out_what_it_lacks(
+    project: Project, elsewhere: Place, server_of: Callable[[int], Server], version: int, untouched: None
+) -> None:
+    """A newer pg_dump's settings are left out, from a schema of that version; and another version is told."""
+    project.runbook("small", TARGETED)
+    with made(server_of(version).dsn) as place:
+        found = proven(project, target=elsewhere.target, on=place.target)
+    assert found.verdict is Verdict.PASSED, found.differs
+    assert not [t for t in found.not_proven if "PostgreSQL" in t]
+    found = proven(project, target=elsewhere.target)
+    assert f"on PostgreSQL {version}, the version of {elsewhere.target}: it was tried on 18" in found.not_proven
+
+
+@pytest.mark.servers
 def test_two_proofs_at_once__do_not_meet(project: Project, elsewhere: Place, untouched: None) -> None:
     """Copies have names of their own, and a role that both need goes with the last of them."""
     project.runbook("small", GOOD, files=FILES)
@@ -219,14 +287,13 @@ def test_prove_on_an_empty_database__empties_it_again(project: Project, database
 
 DOWNS = {
     "drop index t_b; begin; drop index t_a; commit;": ((), (), ()),
-    "drop index t_a;": (("index public.t_b",), (), ()),
-    "drop index t_a; drop index t_b; alter table t drop column b;": ((), ("column public.t.b",), ()),
+    "drop index t_a; alter table t drop column b;": (("index public.t_b",), ("column public.t.b",), ()),
 }
 
 
 def test_prove_of_an_authored_way_back__tells_what_it_leaves_and_takes(project: Project, untouched: None) -> None:
     """source/down.sql in the place of the derived way back; one that fails is told with its line."""
-    folder = project.runbook("small", "create index t_a on t (a);\ncreate index t_b on t (b);", files=FILES)
+    folder = project.runbook("small", "create index t_a on t (a);\ncreate index t_b on t (id);", files=FILES)
     down = folder / "source" / "down.sql"
     down.parent.mkdir()
     for text, wanted in DOWNS.items():
@@ -238,6 +305,13 @@ def test_prove_of_an_authored_way_back__tells_what_it_leaves_and_takes(project: 
         assert len(found.differs) == (found.verdict is Verdict.FAILED)
     down.write_text("drop index t_a;\n\ndrop index t_c;")
     assert "line 3 fails: index" in proven(project).differs[0]
+    accepted = '[objects."statement_1"]\nirreversible = "its values are not needed"\n'
+    project.runbook("small", "alter table t drop column a;", accepted, FILES)
+    down.write_text("alter table t add column a int;")
+    found = proven(project)
+    assert found.down is not None
+    assert (found.verdict, found.down.verdict, found.down.in_part) == (Verdict.PASSED, Verdict.PASSED, True)
+    assert found.steps[0].undone == "in part"
 
 
 def test_prove_of_what_can_not_be_copied__is_wrong_usage(
@@ -270,3 +344,21 @@ def test_secrets_of_foreign_servers__do_not_come_along() -> None:
     assert found.count(b"'left out'") == 3
     assert b"password_required 'false'" in found
     assert b"host 'kept'" in found
+
+
+RENAMED_IN_A_BLOCK = [
+    "alter table t rename to u; alter table u alter column a drop default",
+    "alter table t rename column a to z; comment on column t.z is 'new'",
+    "alter schema app rename to store; comment on schema store is 'new'",
+]
+
+
+def test_prove_of_what_is_renamed_in_a_block__comes_back(project: Project, untouched: None) -> None:
+    """What alters it later in the same BEGIN … COMMIT is committed apart, for its way back needs what stands there."""
+    schema = (
+        "create schema app; create table t (id bigint primary key, a int default 7); comment on column t.a is 'old';"
+    )
+    for text in RENAMED_IN_A_BLOCK:
+        files = FILES | {"sandbox/schema.sql": schema, "sandbox/data.sql": "select 1;"}
+        project.runbook("small", f"begin; {text}; commit;", files=files)
+        assert proven(project).differs == ()

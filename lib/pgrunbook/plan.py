@@ -151,7 +151,8 @@ class Plan:
         members = [s for s in self.steps if s.change.written.block == block]
         if not block or step.change.block or step is not members[0]:
             return []
-        culprits = [f"{s.position} ({s.kind} {s.object})" for s in members if _needs_own_commit(s.change)]
+        found = list(_culprits([s.change for s in members]))
+        culprits = [f"{s.position} ({s.kind} {s.object})" for s in members if any(s.change is c for c in found)]
         why = (
             f"of {', '.join(culprits[:_LISTED])}, to be committed apart" if culprits else "a part is committed outside"
         )
@@ -274,13 +275,12 @@ def _kept_blocks(changes: Sequence[Change]) -> list[Change]:
     """The changes, each in its BEGIN … COMMIT only if all of that can be one transaction.
 
     It can't where a change is built concurrently, looks at its rows in a transaction of its own, has to be committed
-    before it is used, or is committed together with one outside.
+    before it is used, is committed together with one outside, or alters what another one renames.
     """
     apart: set[int] = set()
     homes: dict[str, set[int]] = {}
+    apart |= {c.block for c in _culprits(changes)}
     for change in changes:
-        if _needs_own_commit(change):
-            apart.add(change.block)
         if change.together:
             homes.setdefault(change.together, set()).add(change.block)
     for blocks in homes.values():
@@ -294,6 +294,28 @@ def _needs_own_commit(change: Change) -> bool:
     phases = change.apply(NOTHING_THERE)
     one = len(phases) == 1 and isinstance(phases[0], Transaction)
     return change.is_check or change.takes_block_apart or not one
+
+
+def _culprits(changes: Sequence[Change]) -> Iterator[Change]:
+    """The changes because of which a BEGIN … COMMIT is taken apart."""
+    renames: dict[int, list[Change]] = {}
+    for change in changes:
+        before = renames.setdefault(change.written.block, [])
+        if _needs_own_commit(change) or _alters_renamed(change, before):
+            yield change
+        if change.written.block and change.renames and not change.fresh:
+            before.append(change)
+
+
+def _alters_renamed(change: Change, renames: Sequence[Change]) -> bool:
+    """Whether it alters what earlier changes of its BEGIN … COMMIT rename.
+
+    What its way back needs is looked at before the first of a transaction, where the new name stands for nothing yet.
+    """
+    replaces = getattr(change.written.node, "replace", False)
+    if not renames or change.renames or change.fresh or (change.begins and not replaces):
+        return False
+    return change.awaited or any(change.relation in ("", c.relation) for c in renames)
 
 
 def gathered(changes: Sequence[Change]) -> list[Change]:

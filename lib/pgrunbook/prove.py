@@ -18,6 +18,7 @@ from typing import Any
 from pgrunbook import changes, errors, fingerprint, schema_copy, sqlfile
 from pgrunbook import plan as planning
 from pgrunbook.changes import RawSql, Walk
+from pgrunbook.changes.backfill import Backfill
 from pgrunbook.db import Database, Target
 from pgrunbook.execute import HAD_NOT_BEEN_DONE, Done, Executor
 from pgrunbook.findings import Verdict
@@ -30,6 +31,7 @@ from pgrunbook.proof import (
     FAILED,
     IN_PART,
     KEPT,
+    NO_ROWS,
     NOT_REACHED,
     NOTHING,
     THERE,
@@ -52,6 +54,7 @@ _ON_ANOTHER = (
     "it was tried on an empty database: name the schema that it is for with --target SERVICE (which is only read), or "
     "write one into the runbook's sandbox/schema.sql"
 )
+_NO_ROWS = "the copy has no rows for it, so neither it nor its way back did anything"
 _ROWS = "select count(*) || '/' || coalesce(sum(pg_catalog.hashtextextended(t::text, 0)::numeric), 0) from only {} t"
 
 
@@ -168,13 +171,13 @@ class _Proof:
     def end(self, source: Target, seconds: float) -> Proven:
         """What was found."""
         if self._rows and all(r.applied == THERE for r in self._rows.values()):
-            self._differs.append("nothing was proven: every change is there already")
+            why = "no change has anything to do" if self._rowless else "every change is there already"
+            self._differs.append(f"nothing was proven: {why}")
         for row in self._rows.values():
-            if row.step.position in self._rowless:
-                self._not_proven.append(
-                    f"line {row.line}, {row.step.object}: the copy has no rows, so neither it nor its way back did anything"
-                )
-            elif row.applied == THERE:
+            if row.step.position in self._rowless and row.applied in (DONE, THERE):
+                row.applied = NO_ROWS if row.applied == THERE else DONE
+                self._not_proven.append(f"line {row.line}, {row.step.object}: {_NO_ROWS}")
+            if row.applied == THERE:
                 self._not_proven.append(f"line {row.line}, {row.step.object}: it was there before, so is its way back")
             elif row.irreversible:
                 self._not_proven.append(f"line {row.line}, {row.step.object}: {row.irreversible}")
@@ -321,9 +324,8 @@ class _Proof:
             row.details.append(f"what is not brought back: {_listed(left)}")
             self._excused |= {w.rpartition(": ")[0] for w in left}
             return
-        with_others = (
-            f"with lines {', '.join(str(r.line) for r in reversed(several[:-1]))}, " if len(several) > 1 else ""
-        )
+        lines = ", ".join(str(r.line) for r in reversed(several[:-1]))
+        with_others = f"with lines {lines}, " if lines else ""
         for one in several:
             one.undone = DIFFERS
         self._blame(row, f"{with_others}undone, the schema is not as before it: {_listed(left)}")
@@ -513,15 +515,16 @@ def _writes(step: Step) -> bool:
 
 def _meets_no_rows(session: Database, step: Step) -> bool:
     """Whether it changes rows that there are, of a table that was there before and holds none."""
-    change = step.change
-    if not _writes(step) and not (isinstance(change, RawSql) and change.written.node_kind in _CHANGING_ROWS):
+    change, node = step.change, step.change.written.node
+    if isinstance(change, Backfill):
+        table = change.relation
+    elif isinstance(change, RawSql) and change.written.node_kind in _CHANGING_ROWS:
+        named: Any = node.relation  # type: ignore[attr-defined]
+        table = quoted(*filter(None, (named.schemaname, named.relname)))
+    else:
         return False
-    node: Any = change.written.node
-    table = (
-        change.relation if _writes(step) else quoted(*filter(None, (node.relation.schemaname, node.relation.relname)))
-    )
     try:
-        return not session.value(f"select exists (select from {table})")
+        return not session.value(f"select exists (select from {table})")  # noqa: S608  a quoted name
     except errors.StatementFailed:  # the migration makes it
         return False
 

@@ -183,7 +183,8 @@ def of_migration(
             if change.begins:
                 defined.add(change.subject)
             answered = isinstance(change, RawSql) and (change.inverse or change.options.irreversible)
-            into_new: Change | None = None if answered else written_to_new(change.written, made)
+            known = not isinstance(change, RawSql)
+            into_new: Change | None = None if answered else written_to_new(change.written, made, known=known)
             if isinstance(change, AddEnumValue):
                 into_new = of_new(change.written, enums)
             if isinstance(change, CreateType) and (enum := change.enum_name):

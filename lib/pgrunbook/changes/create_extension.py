@@ -123,8 +123,8 @@ class CreateExtension(Change):
             version = f" {self.version}" * bool(self.version)
             raise errors.PreflightFailed(
                 f"the server of {db.target.name} does not have extension {self.object}{version} ({where})",
-                remedy="the sandbox can't have it: prove it where it is, prove NAME --on SERVICE (an empty database) or "
-                "--target SERVICE"
+                remedy="the sandbox can't have it: prove it where it is, with prove NAME --on SERVICE (an empty "
+                "database) or --target SERVICE"
                 if db.target.is_sandbox
                 else "install its package on the server (what there is: select * from "
                 "pg_available_extension_versions); of a managed server see which ones its provider allows",

@@ -5,7 +5,7 @@ It is held against the migration by what both of them name; a proof runs it for 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,12 +13,21 @@ import postgast
 
 from pgrunbook import sqlfile
 from pgrunbook.importing.cleaning import Kept
-from pgrunbook.importing.objects import Course, Effect, Name, Object, course, effect, listed
+from pgrunbook.importing.objects import Course, Effect, Name, Object, course, effect, listed, same_schema
 from pgrunbook.sqlfile import SqlStatement
 
 _PB = postgast.pg_query_pb2
 _WRITING = ("insert_stmt", "update_stmt", "delete_stmt", "merge_stmt", "truncate_stmt")
 _NOTHING = "select"
+# what sets, and what resets it
+_SAME_SETTING = {
+    _PB.AT_SetNotNull: _PB.AT_DropNotNull, _PB.AT_SetRelOptions: _PB.AT_ResetRelOptions,
+    _PB.AT_SetOptions: _PB.AT_ResetOptions, _PB.AT_ClusterOn: _PB.AT_DropCluster, _PB.AT_SetLogged: _PB.AT_SetUnLogged,
+    _PB.AT_AddIdentity: _PB.AT_DropIdentity, _PB.AT_EnableRowSecurity: _PB.AT_DisableRowSecurity,
+    _PB.AT_ForceRowSecurity: _PB.AT_NoForceRowSecurity, _PB.AT_EnableTrig: _PB.AT_DisableTrig,
+    _PB.AT_EnableTrigAll: _PB.AT_DisableTrigAll, _PB.AT_EnableTrigUser: _PB.AT_DisableTrigUser,
+    _PB.AT_AttachPartition: _PB.AT_DetachPartition,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +56,11 @@ def answers(migration: Sequence[Kept], unanswered: Sequence[Kept], down: Sequenc
     open_positions = {u.statement.position for u in unanswered}
     known = [effect(k.statement) for k in migration if k.statement.position not in open_positions]
     derived = _Known(known)
+    settled: dict[tuple[str, ...], set[str]] = {}
+    for one in migration:
+        if one.statement.position not in open_positions:
+            for schema, mark in _marks(one.statement):
+                settled.setdefault(mark, set()).add(schema)
     by_object: dict[int, list[Kept]] = {}
     by_subject: dict[tuple[str, ...], list[Kept]] = {}
     subjects = {_subject(u.statement) for u in unanswered} - {()}
@@ -61,8 +75,8 @@ def answers(migration: Sequence[Kept], unanswered: Sequence[Kept], down: Sequenc
             continue
         elif subject in subjects:
             by_subject.setdefault(subject, []).append(one)
-        elif not (subject and derived.makes_table(subject)):
-            found.unmatched.append(one)
+        elif not (subject and derived.makes_table(subject)) and not _is_settled(one.statement, settled):
+            found.unmatched.append(one)  # of what is derived already there is nothing to say
     for position, several in by_object.items():
         found.by_position[position] = _answer(several)
     for subject, several in by_subject.items():
@@ -102,9 +116,9 @@ class _Known:
         return any(o.is_same(wanted) for o in self._by_key.get(wanted.key, ()))
 
     def makes_table(self, subject: tuple[str, ...]) -> bool:
-        """Whether rows are taken out of a table that goes as a whole."""
+        """Whether it is about a table that goes as a whole."""
         family, *name = subject
-        return family == "rows" and self.knows(Object("table", name[0], name[1]))
+        return family in ("rows", "alter_table_stmt") and self.knows(Object("table", name[0], name[1]))
 
 
 def _named(effect: Effect) -> list[Object]:
@@ -126,6 +140,26 @@ def _subject(statement: SqlStatement) -> tuple[str, ...]:
     roles = [str(m.rolename) for m in inside if m.DESCRIPTOR.name == "RoleSpec"]
     lists = [s.string.sval for f, v in node.ListFields() if f.is_repeated and f.message_type for s in v if _is_text(s)]
     return (kind, *texts, *roles, *lists) if texts or roles or lists else ()
+
+
+def _marks(statement: SqlStatement) -> list[tuple[str, tuple[str, ...]]]:
+    """What a statement sets where it makes and drops nothing, by its schema: each setting of a table apart.
+
+    What sets and what resets one thing have the same.
+    """
+    subject = _subject(statement)
+    if not subject or statement.node_kind != "alter_table_stmt":
+        return [("", subject)] if subject else []
+    kind, schema, table = subject
+    node: Any = statement.node
+    commands = [item.alter_table_cmd for item in node.cmds]
+    return [(schema, (kind, table, str(_SAME_SETTING.get(c.subtype, c.subtype)), str(c.name))) for c in commands]
+
+
+def _is_settled(statement: SqlStatement, settled: Mapping[tuple[str, ...], set[str]]) -> bool:
+    """Whether all that a statement sets is set by others, whether they name the schema or not."""
+    marks = _marks(statement)
+    return bool(marks) and all(any(same_schema(schema, s) for s in settled.get(mark, ())) for schema, mark in marks)
 
 
 def _is_text(item: Any) -> bool:
@@ -151,7 +185,10 @@ class _Walk:
         self._needs: dict[tuple[str, str, str], list[Object]] = {}
         self._unnamed: set[str] = set()
         self._remade: set[Name] = set()
+        self._partitions: dict[tuple[str, str, str], list[tuple[Object, Object]]] = {}
         for statement in statements:
+            for part, whole in _partitions(statement):
+                self._partitions.setdefault(whole.key, []).append((part, whole))
             for user, needed in _edges(statement):
                 self._needs.setdefault(needed.key, []).append(user)
             self._unnamed |= set(_unnamed(statement))
@@ -185,6 +222,11 @@ class _Walk:
             yield f"{one.place}: CASCADE takes all that depends on {dropped} by then{what}"
         elif users := self._users(dropped):
             yield f"{one.place}: would fail: {listed(users, 3)} still needs {dropped}"
+        for part in self._partitions_of(dropped):
+            taken = self._course.take_out(part)
+            if not taken and not any(part.is_same(o) for o, _ in self._away):
+                yield f"{one.place}: takes {part}, a partition of {dropped} that the migration does not make"
+            self._away += [(o, str(one.place)) for o in (taken or [part])]
         taken = self._course.take_out(dropped)
         if taken:
             self._away += [(o, str(one.place)) for o in taken]
@@ -215,15 +257,44 @@ class _Walk:
         self._away = [(o, where) for o, where in self._away if not o.is_same(made)]
 
     def _users(self, dropped: Object) -> list[Object]:
-        """What the migration makes, still stands and needs what is dropped."""
-        found = (u for u in self._needs.get(dropped.key, ()) if not u.is_part_of(dropped) and not u.is_same(dropped))
+        """What the migration makes, still stands and needs what is dropped, which goes with its partitions."""
+        going = [dropped, *self._partitions_of(dropped)]
+        found = [
+            u
+            for needed in going
+            for u in self._needs.get(needed.key, ())
+            if not any(u.is_part_of(g) or u.is_same(g) for g in going)
+        ]
         return list(dict.fromkeys(u for u in found if self._course.find(u)))
+
+    def _partitions_of(self, parent: Object) -> list[Object]:
+        """A table's partitions, and theirs."""
+        found = [parent] if parent.kind == "table" else []
+        for one in found:
+            parts = (part for part, whole in self._partitions.get(one.key, ()) if whole.is_same(one))
+            found += [p for p in parts if not any(p.is_same(f) for f in found)]
+        return found[1:]
 
     def _may_be_unnamed(self, dropped: Object) -> bool:
         """Whether it may be an object that the migration makes without giving it a name."""
         if dropped.kind == "index":
             return bool(self._unnamed)
         return dropped.kind == "constraint" and bool(dropped.table) and dropped.table[1] in self._unnamed  # type: ignore[index]
+
+
+def _partitions(statement: SqlStatement) -> Iterator[tuple[Object, Object]]:
+    """Pairs of a partition and the table that it is made for or attached to."""
+    node: Any = statement.node
+    if statement.node_kind == "create_stmt" and node.HasField("partbound"):
+        yield _table(node.relation), _table(node.inh_relations[0].range_var)
+    if statement.node_kind == "alter_table_stmt" and node.objtype == _PB.OBJECT_TABLE:
+        for item in node.cmds:
+            if item.alter_table_cmd.subtype == _PB.AT_AttachPartition:
+                yield _table(getattr(item.alter_table_cmd, "def").partition_cmd.name), _table(node.relation)
+
+
+def _table(relation: Any) -> Object:
+    return Object("table", str(relation.schemaname), str(relation.relname))
 
 
 def _unnamed(statement: SqlStatement) -> Iterator[str]:

@@ -15,6 +15,7 @@ import postgast
 
 from pgrunbook import blocks, changes, errors, sqlfile
 from pgrunbook.changes.raw_sql import unfit_for_replay
+from pgrunbook.evidence.redact import scrub
 from pgrunbook.importing import no_secrets
 from pgrunbook.importing.sources import Source, Text
 from pgrunbook.sqlfile import SqlFileError, SqlStatement, quoted
@@ -57,10 +58,12 @@ _BOOKKEEPING = "alembic_version"
 _COPY = (
     "COPY … FROM stdin is followed by data, which is not SQL: write it as INSERT, or load it by a program of its own"
 )
-_META = "psql meta-commands are not SQL: what it does has to be done without it, or the line left out"
+_META = "psql meta-commands are not SQL ({}): what it does has to be done without it, or the line left out"
 # pg_dump's fence around its SQL, since August 2025: it keeps psql from running meta-commands out of a crafted name
-_FENCE = re.compile(r"^\\(?:un)?restrict [A-Za-z0-9]+[ \t]*$", re.MULTILINE)
-_FENCE_OUT = "it guards psql, which is not used"
+_FENCE = re.compile(r"^(\\(?:un)?restrict) [A-Za-z0-9]+[ \t]*(?=\r?$)", re.MULTILINE)
+_FENCE_OUT = "it guards psql, which does not read this"
+_FENCES = 20  # as many are looked at in a file; one of pg_dump's has two
+_WITH_SECRETS = ("\\c", "\\connect", "\\set", "\\setenv", "\\password")
 _QUOTED = 60
 _IN_TOML = "the runbook's search_path is in runbook.toml"
 _OWN = "pgrunbook has a session of its own, and sets this itself"
@@ -82,13 +85,12 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A statement that is not in the runbook, and why; `statement` is None for a line that psql alone understands."""
+    """A statement, or a line for psql, that is not in the runbook, and why. `start` counts the file's bytes."""
 
     place: Place
-    statement: SqlStatement | None
-    why: str
-    start: int
     kind: str
+    start: int
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,11 +231,13 @@ class _Cleaner:
 
     def take(self, text: Text) -> None:
         self._files, self._given = self._files + 1, text.given
+        text, fences = _without_fences(text)
         try:
             every = sqlfile.split(text.sql)
         except SqlFileError as e:
             self._wrong.append((self._files, 0, _unread(text, e)))
             return
+        self.left_out += fences
         inside, misplaced = blocks.found(every)
         for one in misplaced:
             self._refuse(Place(text.name, one.line), one.text)
@@ -252,7 +256,7 @@ class _Cleaner:
             if not why:
                 self._keep(statement, place, block.get(statement.position, 0))
                 continue
-            self.left_out.append(LeftOut(place, statement, why))
+            self.left_out.append(LeftOut(place, statement.node_kind, statement.start, why))
             self.out.add(raw[done : statement.start].decode(), Place(text.name, line))
             self.out.end_line()
             self.out.add(_commented(raw[statement.start : statement.end].decode(), why))
@@ -288,6 +292,26 @@ class _Cleaner:
         if self._bookkeeping and _table_of(statement) in self._bookkeeping:
             return self._why_bookkeeping
         return why or refused
+
+
+def _without_fences(text: Text) -> tuple[Text, list[LeftOut]]:
+    """A text whose lines `\\restrict KEY` and `\\unrestrict KEY` are comments, unless they are part of something."""
+    sql, after, found = text.sql, 0, []
+    for _ in range(_FENCES):
+        match = _FENCE.search(sql, after)
+        if not match:
+            break
+        after = match.end()
+        before = sql[: match.start()]
+        try:
+            sqlfile.split(before)
+        except SqlFileError:  # a text or a body begins before it
+            continue
+        place = Place(text.name, 1 + before.count("\n"))
+        found.append(LeftOut(place, match[1], len(before.encode()), _FENCE_OUT))
+        comment = f"-- left out, {_FENCE_OUT}: {match[1]}"
+        sql, after = before + comment + sql[match.end() :], match.start() + len(comment)
+    return replace(text, sql=sql), found
 
 
 def _commented(sql: str, why: str) -> str:
@@ -455,8 +479,16 @@ def _unread(text: Text, error: SqlFileError) -> str:
         if copied := _copy_before(text, at):
             return f"{copied}: {_COPY}"
         if _meta_command(text.sql, at):
-            return f"{Place(text.given, 1 + text.sql.count(chr(10), 0, at))}: {_META}"
+            line = text.sql[text.sql.rfind("\n", 0, at) + 1 :].partition("\n")[0].strip()
+            return f"{Place(text.given, 1 + text.sql.count(chr(10), 0, at))}: {_META.format(_quoted(line))}"
     return f"{Place(text.given, error.line)}: {error}"
+
+
+def _quoted(line: str) -> str:
+    """A line that somebody has to find; of a command that may have a password with it, the command."""
+    shown = line[max(line.find("\\"), 0) :]
+    command, *others = shown.split()
+    return f"{command} …" if others and command in _WITH_SECRETS else scrub(shown)[:_QUOTED]
 
 
 def _meta_command(sql: str, at: int) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pgrunbook import authoring, changes, errors
+from pgrunbook import authoring, changes, errors, sqlfile
 from pgrunbook.authoring import Draft, DraftQuery
 from pgrunbook.changes import Change, ObjectOptions, RawSql
 from pgrunbook.db import Database
@@ -20,6 +21,8 @@ from pgrunbook.importing.report import Report, rows
 from pgrunbook.importing.sources import Source
 
 _FOLDER = "source"
+_DOWN = "down.sql"
+_QUOTED = 80
 _FEW = 20
 _BOOKKEEPING = "Alembic's own bookkeeping"
 _UNDOES = "-- undoes: statement_{}\n"
@@ -96,7 +99,7 @@ def imported(name: str, source: Source, *, accept: str = "", database: Database 
         asked, notes = workload.queries(database, [(s, n) for own, n in named for s in ([own] if own else path)])
     report = Report(
         rows(migration.kept, made, migration.left_out, {p: a.origin for p, a in answers.by_position.items()}),
-        (*source.notes, *_unanswering(answers), *notes),
+        (*source.notes, *_unanswering(answers, down), *notes),
         tuple(back.faults(parts, down.kept)) if down else (),
         down_checked=down is not None,
     )
@@ -156,10 +159,16 @@ def _answers(parts: Sequence[Kept], lacking: Sequence[Kept], down: Cleaned | Non
 def _refuse(source: Source, left: Sequence[Kept], made: Sequence[Change]) -> None:
     reasons = {c.written.position: c for c in made if c.refusal()}
     lines = [f"{_given(source, k.place)}: this {_word(k)} {_reason(reasons[k.statement.position])}" for k in left]
+    unknown = [isinstance(c, RawSql) for c in reasons.values()]
+    remedy = 'write the runbook with --accept-irreversible "reason", which says so of each in runbook.toml'
+    if any(unknown):
+        which = "them" if all(unknown) else "those that lose nothing"
+        remedy = (
+            f"give the statements that undo {which} with --down FILE; or {remedy}, and write what undoes them into its "
+            "rollback.sql by hand"
+        )
     raise errors.WrongUsage(
-        "nothing was written; these statements have no way back:\n" + "\n".join(lines),
-        remedy="give the statements that undo them with --down FILE; or write the runbook with --accept-irreversible "
-        '"reason", which says so of each in runbook.toml, and write what undoes them into its rollback.sql by hand',
+        "nothing was written; these statements have no way back:\n" + "\n".join(lines), remedy=remedy
     )
 
 
@@ -176,9 +185,14 @@ def _word(kept: Kept) -> str:
     return kept.statement.node_kind.removesuffix("_stmt").replace("_", " ").upper()
 
 
-def _unanswering(answers: back.Answers) -> Iterator[str]:
+def _unanswering(answers: back.Answers, down: Cleaned | None) -> Iterator[str]:
+    if not answers.unmatched or not down:
+        return
+    lines = {s.position: s.line for s in sqlfile.split(down.text)}
     for one in answers.unmatched:
-        yield f"{one.place}: this {_word(one)} of the authored way back answers for no statement, and is not run"
+        place = f"{_FOLDER}/{_DOWN}:{lines[one.statement.position]}"
+        shown = textwrap.shorten(one.statement.sql, _QUOTED, placeholder=" …")
+        yield f"{place}: this {_word(one)} of the authored way back answers for no statement, and is not run: {shown}"
 
 
 def _rollback(answers: back.Answers, kept: Sequence[Kept]) -> str:
@@ -277,7 +291,7 @@ def _files(source: Source, down: Cleaned | None, report: Report, name: str) -> d
     """The source as it was, the authored way back as it can be run, and the report."""
     found = {"report.md": report.markdown(f"{name}: what became of each statement")}
     if down:
-        found["down.sql"] = down.text
+        found[_DOWN] = down.text
     for text in source.texts:
         file, n = text.file, 1
         while file.lower() in {f.lower() for f in found}:

@@ -80,8 +80,8 @@ class Object:
         """Whether both may name one object."""
         return (
             self.key == other.key
-            and _same_schema(self.schema, other.schema)
-            and (not self.table or not other.table or _same_schema(self.table[0], other.table[0]))
+            and same_schema(self.schema, other.schema)
+            and (not self.table or not other.table or same_schema(self.table[0], other.table[0]))
             and (-1 in (self.arguments, other.arguments) or self.arguments == other.arguments)
         )
 
@@ -92,13 +92,13 @@ class Object:
             return own[0] == other.name and self.kind != "schema"
         if other.kind not in _ROWS or not self.table:
             return False
-        return self.table[1] == other.name and _same_schema(self.table[0], other.schema)
+        return self.table[1] == other.name and same_schema(self.table[0], other.schema)
 
 
 _ROWS = ("table", "view", "materialized view", "foreign table", "sequence")
 
 
-def _same_schema(one: str, other: str) -> bool:
+def same_schema(one: str, other: str) -> bool:
     return "" in (one, other) or one == other
 
 
@@ -201,7 +201,7 @@ class Course:
 
 
 def _same_table(one: Name | None, other: Name | None) -> bool:
-    return bool(one and other) and one[1] == other[1] and _same_schema(one[0], other[0])  # type: ignore[index]
+    return bool(one and other) and one[1] == other[1] and same_schema(one[0], other[0])  # type: ignore[index]
 
 
 def course(statements: Iterable[SqlStatement]) -> Course:

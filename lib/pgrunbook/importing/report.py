@@ -10,6 +10,7 @@ from typing import Any, Literal
 import postgast
 
 from pgrunbook.changes import NOTHING_THERE, Change, LockMode, RawSql, Rows, Transaction, Walk
+from pgrunbook.changes.add_constraint import AddConstraint
 from pgrunbook.importing.cleaning import Kept, LeftOut
 from pgrunbook.importing.objects import Object, effect, tables_of
 from pgrunbook.sqlfile import SqlStatement, quoted
@@ -26,6 +27,8 @@ _MEANS = {
     "left out": "not in the runbook",
 }
 _SHOWN, _LONGEST = 60, 200
+# the note of what is carried out as it is written, which in a part of a statement would say the opposite
+_AS_WRITTEN = "on a table of this migration"
 _NOTHING_BACK = ("add_enum_value",)
 _LOCKS_OF_UPKEEP = {LockMode.NONE, LockMode.ACCESS_SHARE, LockMode.SHARE_UPDATE_EXCLUSIVE}
 
@@ -123,9 +126,9 @@ def rows(
         for k in kept
     }
     for one in left_out:
-        kind = _words(one.statement.node_kind)
+        kind = _words(one.kind)
         row = Row(one.place.file, one.place.line, 0, kind, "", "left out", one.why, "")
-        found[one.place.file, one.place.line, one.statement.start] = row
+        found[one.place.file, one.place.line, one.start] = row
     files = list(dict.fromkeys(key[0] for key in found))
     order = {name: n for n, name in enumerate(files)}
     return tuple(found[key] for key in sorted(found, key=lambda k: (order[k[0]], k[2])))
@@ -177,13 +180,33 @@ def _row(kept: Kept, changes: Sequence[Change], origins: dict[int, str], apart: 
         verdict = "run as written" if why else "safe as written"
     else:
         verdict = "rewritten"
-        apart_into = [f"taken apart into {len(changes)}"] if len(changes) > 1 else []
-        why = "; ".join([*apart_into, *notes]) or _form(changes)
+        how = [n for n in (_apart(changes), _not_concurrently(changes)) if n]
+        why = "; ".join([*how, *(n for n in notes if not n.startswith(_AS_WRITTEN))]) or _form(changes)
     if statement.block in apart and verdict != "cannot be undone":
         why = "; ".join(filter(None, [why, "its BEGIN … COMMIT is taken apart, not all in it can be one transaction"]))
-    kind = ", ".join(dict.fromkeys(_words(c.kind) for c in changes)) if not raw else _kind(statement)
+    by_kind = (_kind(c.written) if isinstance(c, Rows) and not c.is_writing else _words(c.kind) for c in changes)
+    kind = ", ".join(dict.fromkeys(by_kind)) if not raw else _kind(statement)
     what = ", ".join(dict.fromkeys(map(_what, changes))) if not raw else ""
     return Row(kept.place.file, kept.place.line, statement.position, kind, what, verdict, why, back or "derived")
+
+
+def _apart(changes: Sequence[Change]) -> str:
+    """What a statement is taken apart into; empty where it is not."""
+    if len(changes) < 2:
+        return ""
+    first, *others = changes
+    keys = [c for c in others if isinstance(c, AddConstraint) and c.type == "f"]
+    named = {"create_table": "the table", "add_column": "the column"}.get(first.kind)
+    found = f"taken apart into {len(changes)}"
+    if not named or len(keys) < len(others):
+        return found
+    return f"{found}: {named}, then its foreign key{'s' if len(keys) > 1 else ''}"
+
+
+def _not_concurrently(changes: Sequence[Change]) -> str:
+    nodes: list[Any] = [c.written.node for c in changes if c.fresh and c.written.node_kind == "index_stmt"]
+    left_out = any(n.concurrent for n in nodes)
+    return "CONCURRENTLY is left out: the table is of this migration, and while it is empty nobody waits" * left_out
 
 
 def _lost(change: Change) -> str:

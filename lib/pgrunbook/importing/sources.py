@@ -42,8 +42,8 @@ class Source:
     """A migration as it was found.
 
     `said` is where it comes from, in one line; `search_path` the schemas that its tool looks in; `notes` is what a
-    reader of the report has to know; `stamp` the revision that Alembic has to be told of afterwards. `supabase`: it meets
-    what Supabase sets up.
+    reader of the report has to know; `stamp` the revision that Alembic has to be told of afterwards. `supabase`:
+    it meets what Supabase sets up.
     """
 
     said: str

@@ -1,4 +1,4 @@
--- expect: irreversible: no known kind
+-- expect: round-trip
 CREATE SCHEMA app;
 CREATE TYPE app.level AS ENUM (
     'low',
