@@ -28,7 +28,7 @@ create index t_a on t (a);
 alter table t add column c text;
 update t set c = upper(b) where c is null;
 alter table t alter column c set not null;
-grant select on t to pgrb_reader;
+grant select on t to pgrb_proof_reader;
 """
 
 
@@ -66,7 +66,7 @@ def test_prove_of_a_good_runbook__passes_and_leaves_nothing(project: Project, un
     assert (ran.exit_code, found["verdict"], found["differs"]) == (0, "passed", [])
     assert [(s["applied"], s["undone"], s["again"]) for s in found["steps"]] == [("done", "as before", "done")] * 5
     assert [s["line"] for s in found["steps"]] == [1, 2, 3, 4, 5]
-    assert any("pgrb_reader" in text for text in found["not_proven"])
+    assert any("pgrb_proof_reader" in text for text in found["not_proven"])
     shown = CliRunner().invoke(main, ["prove", "small"])
     assert "passed: 5 of 5 changes carried out, 5 taken back exactly" in shown.output
 

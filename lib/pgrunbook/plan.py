@@ -251,9 +251,10 @@ def _require_new(rows: Rows, before: Sequence[Step], ledger: Ledger, runbook: st
         if made is None or str(made) != rows.relation or step.to_do:
             continue
         if not ledger.run_that_applied(runbook, step.change.resolved_sql()):
+            does, leaves = ("writes rows into", "the rows") if rows.is_writing else ("changes", "that")
             raise errors.PreflightFailed(
-                f"line {rows.written.line} of migrate.sql writes rows into {rows.relation}, which was there before: "
-                "a rollback leaves the table, and would leave the rows",
+                f"line {rows.written.line} of migrate.sql {does} {rows.relation}, which was there before: "
+                f"a rollback leaves it, and would leave {leaves}",
                 remedy=f"answer for the statement in rollback.sql, below `-- undoes: {rows.label}`",
             )
 

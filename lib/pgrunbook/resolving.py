@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from pgrunbook import errors
 from pgrunbook.changes import Change, Defined, Names
 from pgrunbook.changes._neighbours import Neighbours
 from pgrunbook.changes._renames import Moved
@@ -22,8 +23,10 @@ def resolved(changes: Sequence[Change], names: Names) -> list[Change]:
             names.coming.add((made_then.schema, made_then.name))
     made: list[Change] = names.earlier
     dropped: set[str] = set()
+    renamed: dict[str, Change] = {}
     for change in changes:
         found = change.resolve(names)
+        _refuse_drop_of_renamed(found, renamed)
         known = bool(found.relation)
         found = replace(
             found,
@@ -33,12 +36,25 @@ def resolved(changes: Sequence[Change], names: Names) -> list[Change]:
             block=change.written.block,
         )
         found.follow(names)
+        if isinstance(found, Moved):
+            renamed[found.subject] = found
         (dropped.add if isinstance(found, Defined) and found.drops else dropped.discard)(found.subject)
         made.append(found)
     neighbours = Neighbours(made)
     _mark_passing(made, neighbours)
     _mark_replacing(made, neighbours)
     return _each_with_later(made, neighbours)
+
+
+def _refuse_drop_of_renamed(drop: Change, renamed: Mapping[str, Change]) -> None:
+    """Before both and after both the new name stands for nothing, so that neither would ever be seen to be undone."""
+    before = renamed.get(drop.subject)
+    if before and isinstance(drop, Defined) and drop.drops and not drop.passing:
+        raise errors.PreflightFailed(
+            f"line {drop.written.line} of migrate.sql drops {drop.object}, which line {before.written.line} renames: "
+            "once both are done, nothing tells so",
+            remedy="drop it by its old name, and leave the other line out",
+        )
 
 
 def _mark_passing(made: list[Change], neighbours: Neighbours) -> None:

@@ -147,3 +147,15 @@ def test_a_migration_of_renames__is_done_once_and_taken_back(database: Place, pr
         assert not made.left, [(s.change.written.sql, s.seen) for s in made.left]
         project.stage("verify", name, database.target, run_id=run_id)
         project.stage("rollback", name, database.target, run_id=run_id)
+
+
+def test_what_is_renamed_and_dropped__is_refused(database: Place) -> None:
+    """Before both and after both the new name stands for nothing: neither would ever be done."""
+    database.run("create table t (id int primary key, a int constraint ck check (a > 0))", "create index i on t (a)")
+    with database.connect() as on:
+        for text in (
+            "alter table t rename constraint ck to kk; alter table t drop constraint kk",
+            "alter index i rename to j; drop index j",
+        ):
+            with pytest.raises(errors.PreflightFailed, match="nothing tells so"):
+                planned(on, text)
