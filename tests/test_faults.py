@@ -114,6 +114,7 @@ def test_killed_runner_with_orphan_cancel__has_its_build_cancelled_and_begun_ane
     assert valid(gate.place, "t_a")
 
 
+@pytest.mark.servers
 def test_killed_runner_with_cancel_if_client_dies__leaves_an_invalid_index_that_is_rebuilt(
     project: Project, gate: Gate, launch: Launch
 ) -> None:
@@ -195,6 +196,7 @@ def test_killed_runner_whose_build_waits_for_a_lock__is_resumed(
     assert steps(database, run_id) == [("public.t_a", "applied", True)]
 
 
+@pytest.mark.servers
 def test_killed_runner_whose_build_waits_for_a_lock__does_not_build_after_a_rollback(
     project: Project, database: Place, launch: Launch
 ) -> None:
@@ -207,6 +209,7 @@ def test_killed_runner_whose_build_waits_for_a_lock__does_not_build_after_a_roll
     assert prints(database) == before
 
 
+@pytest.mark.servers
 def test_orphan_past_the_budget__aborts_and_names_who_it_waits_for(
     project: Project, database: Place, launch: Launch
 ) -> None:
@@ -285,6 +288,7 @@ def test_journal_torn_by_a_crash__is_read_and_written_on(project: Project, datab
     assert project.stage("verify", "small", database.target, run_id=run_id).verdict == "passed"
 
 
+@pytest.mark.servers
 def test_terminated_watching_session__is_replaced(project: Project, gate: Gate, launch: Launch) -> None:
     """The build is still looked after: its waiting is bounded, and interrupts are heeded."""
     project.runbook("small", GATED_INDEX)
@@ -301,6 +305,7 @@ def test_terminated_watching_session__is_replaced(project: Project, gate: Gate, 
     assert valid(gate.place, "t_a")
 
 
+@pytest.mark.servers
 def test_watching_session_that_can_not_be_replaced__aborts_and_the_build_is_found_again(
     project: Project, gate: Gate, launch: Launch, server: str
 ) -> None:
