@@ -12,8 +12,8 @@ from pgrunbook import changes, errors, runbook, sqlfile
 from pgrunbook.derived_checks import checks_of_migration
 from pgrunbook.importing import back, by_form, drafting
 from pgrunbook.importing.cleaning import Kept
-from pgrunbook.importing.cleaning import Place as Line
 from pgrunbook.importing.drafting import Imported
+from pgrunbook.importing.fate import Place as Line
 from pgrunbook.importing.objects import course, effect
 from pgrunbook.importing.sources import Source, Text
 

@@ -9,16 +9,13 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import replace
 from itertools import groupby
-from pathlib import Path
-from typing import Any
 
-from pgrunbook import changes, errors, fingerprint, schema_copy, sqlfile
+from pgrunbook import changes, errors, fingerprint, schema_copy
 from pgrunbook import plan as planning
-from pgrunbook.changes import RawSql, Walk
-from pgrunbook.changes.backfill import Backfill
+from pgrunbook.changes import RawSql
 from pgrunbook.db import Database, Target
 from pgrunbook.execute import HAD_NOT_BEEN_DONE, Done, Executor
 from pgrunbook.findings import Verdict
@@ -37,17 +34,15 @@ from pgrunbook.proof import (
     THERE,
     DownProof,
     Proven,
-    StepProof,
 )
+from pgrunbook.proving import Quiet, Row, meets_no_rows, run_down, statements_of, writes
 from pgrunbook.runbook import Runbook
 from pgrunbook.schema_copy import Copies, Copy, Needed
-from pgrunbook.sqlfile import SqlStatement, quoted, walk
-from pgrunbook.watch import Progress
+from pgrunbook.sqlfile import quoted, walk
 
 Tell = Callable[[str], None]
 Objects = Mapping[str, str]
 
-_CHANGING_ROWS = ("update_stmt", "delete_stmt")
 _UNTOUCHED = {"there before", "done before"}
 _TOLD = 5
 _ON_ANOTHER = (
@@ -87,42 +82,6 @@ def _needed(runbook: Runbook) -> Needed:
     return Needed(tuple(roles), tuple(made), tuple(extensions))
 
 
-@dataclass(slots=True)
-class _Row:
-    """What is known of one statement so far."""
-
-    step: Step
-    applied: str = NOT_REACHED
-    undone: str = NOT_REACHED
-    again: str = NOT_REACHED
-    irreversible: str = ""
-    details: list[str] = field(default_factory=list)
-
-    @property
-    def line(self) -> int:
-        return self.step.change.written.line
-
-    def proof(self) -> StepProof:
-        detail = "; ".join(dict.fromkeys(self.details))
-        step = self.step
-        return StepProof(
-            step.position, step.kind, step.object, self.line, self.applied, self.undone, self.again, self.irreversible,
-            detail,
-        )  # fmt: skip
-
-
-class _Quiet:
-    """Tells of a change that takes long, and of nothing else."""
-
-    def __init__(self, tell: Tell) -> None:
-        self._tell = tell
-
-    def progress(self, progress: Progress) -> None:
-        self._tell(f"{progress.position} of {progress.count}, {progress.object}: {progress.phase}")
-
-    def event(self, name: str, **data: Any) -> None: ...
-
-
 class _Proof:
     """One proof under way."""
 
@@ -130,7 +89,7 @@ class _Proof:
         self._runbook = runbook
         self._copies = copies
         self._tell = tell
-        self._rows: dict[int, _Row] = {}
+        self._rows: dict[int, Row] = {}
         self._start: Objects = {}
         # what the catalog held before a statement, by position; not of those amid others that are committed together
         self._before: dict[int, Objects] = {}
@@ -147,7 +106,7 @@ class _Proof:
         # where it failed in pieces, and how
         self._failed_apart = (0, "")
         # undone since the catalog was last compared
-        self._unlooked: list[_Row] = []
+        self._unlooked: list[Row] = []
         # positions: the last of what is undone together, and what has no way back of its own
         self._ends: set[int] = set()
         self._wayless: set[int] = set()
@@ -223,8 +182,8 @@ class _Proof:
             self._start = self._look()
             self._rows_before = self._contents(session)
             made = self._plan(session)
-            self._rows = {s.position: _Row(s) for s in made.steps}
-            self._rowless = {s.position for s in made.steps if _meets_no_rows(session, s)}
+            self._rows = {s.position: Row(s) for s in made.steps}
+            self._rowless = {s.position for s in made.steps if meets_no_rows(session, s)}
             for row in self._rows.values():
                 row.irreversible = row.step.change.irreversible
             self._before[1] = self._start
@@ -243,7 +202,7 @@ class _Proof:
             self._verify(session, made)
         return True
 
-    def _culprit(self, made: Plan, error: errors.PgRunbookError) -> Callable[[_Row], bool]:
+    def _culprit(self, made: Plan, error: errors.PgRunbookError) -> Callable[[Row], bool]:
         """What failed first: of statements that are committed together the one that failed in pieces as well."""
         group = next((g for g in made.groups() if self._rows[g[0].position].applied == NOT_REACHED), ())
         position, said = self._failed_apart
@@ -388,7 +347,7 @@ class _Proof:
         path = self._runbook.folder / "source" / "down.sql"
         if not path.is_file():
             return
-        statements = _statements(path)
+        statements = statements_of(path)
         copy = self._copies.fresh()
         with self._at(copy) as session:
             start = self._look()
@@ -397,7 +356,7 @@ class _Proof:
                     pass
             except (errors.StatementFailed, errors.PreflightFailed):
                 return  # told already
-            trouble = _run_down(session, statements)
+            trouble = run_down(session, statements)
             words = fingerprint.differing(start, self._look())
         told = [w.rpartition(": ") for w in words]
         ends = {e: tuple(name for name, _, end in told if end == e) for e in ("new", "gone", "changed")}
@@ -438,7 +397,7 @@ class _Proof:
             about.limits,
             settings,
             about.ledger.name,
-            _Quiet(self._tell),
+            Quiet(self._tell),
             about.backfill,
         ) as executor:
             yield executor
@@ -478,7 +437,7 @@ class _Proof:
         excused = {s.change.relation for s in lost}
         changed = [t for t, rows in self._rows_before.items() if t not in excused and after.get(t, rows) != rows]
         for table in changed:
-            writers = [r for r in self._rows.values() if r.step.change.relation == table and _writes(r.step)]
+            writers = [r for r in self._rows.values() if r.step.change.relation == table and writes(r.step)]
             for row in writers:
                 row.undone = DIFFERS
                 self._blame(
@@ -489,17 +448,17 @@ class _Proof:
 
     # -- what does not hold -------------------------------------------------------------------------------
 
-    def _blame(self, row: _Row, text: str) -> None:
+    def _blame(self, row: Row, text: str) -> None:
         row.details.append(text)
         self._differs.append(f"line {row.line} of migrate.sql, {row.step.kind} {row.step.object}: {text}")
 
-    def _fail(self, column: str, row: _Row, word: str, error: Exception) -> None:
+    def _fail(self, column: str, row: Row, word: str, error: Exception) -> None:
         setattr(row, column, FAILED)
         if column == "applied":
             row.undone = NOTHING
         self._blame(row, f"{word}: {getattr(error, 'message', error)}")
 
-    def _blame_next(self, column: str, error: Exception, open_: Callable[[_Row], bool], word: str = "applied") -> None:
+    def _blame_next(self, column: str, error: Exception, open_: Callable[[Row], bool], word: str = "applied") -> None:
         """Blame the first statement that was not reached."""
         row = next((r for r in self._rows.values() if open_(r)), None)
         if row:
@@ -508,49 +467,9 @@ class _Proof:
             self._differs.append(f"{word}: {getattr(error, 'message', error)}")
 
 
-def _writes(step: Step) -> bool:
-    """Whether it writes rows that were there before."""
-    return any(isinstance(phase, Walk) for phase in step.safe)
-
-
-def _meets_no_rows(session: Database, step: Step) -> bool:
-    """Whether it changes rows that there are, of a table that was there before and holds none."""
-    change, node = step.change, step.change.written.node
-    if isinstance(change, Backfill):
-        table = change.relation
-    elif isinstance(change, RawSql) and change.written.node_kind in _CHANGING_ROWS:
-        named: Any = node.relation  # type: ignore[attr-defined]
-        table = quoted(*filter(None, (named.schemaname, named.relname)))
-    else:
-        return False
-    try:
-        return not session.value(f"select exists (select from {table})")  # noqa: S608  a quoted name
-    except errors.StatementFailed:  # the migration makes it
-        return False
-
-
 def _names(before: Objects, after: Objects) -> list[str]:
     return [n for n in sorted({*before, *after}) if before.get(n) != after.get(n)]
 
 
 def _listed(words: Sequence[str]) -> str:
     return "; ".join(words[:_TOLD]) + (f" and {len(words) - _TOLD} more" if len(words) > _TOLD else "")
-
-
-def _statements(path: Path) -> tuple[SqlStatement, ...]:
-    try:
-        return sqlfile.read(path).statements
-    except sqlfile.SqlFileError as e:
-        raise errors.InvalidRunbook(f"source/{path.name}:{e.line}: {e}", remedy="mend the file") from None
-
-
-def _run_down(session: Database, statements: Sequence[SqlStatement]) -> str:
-    """Run the authored way back as it is written; what stopped it."""
-    for statement in statements:
-        try:
-            session.execute(statement.sql)
-        except errors.StatementFailed as e:
-            with suppress(errors.StatementFailed):
-                session.execute("rollback")
-            return f"line {statement.line} fails: {e.message}"
-    return ""

@@ -378,3 +378,31 @@ def test_dropped_and_made_anew__brings_the_old_ones_back(
     assert project.stage("rollback", "anew", database.target, run_id=run_id).verdict == "rolled_back"
     with database.connect() as session:
         assert not fingerprint.differing(before, fingerprint.objects(session, "pgrunbook"))
+
+
+@pytest.mark.parametrize(
+    ("make", "drop"),
+    [
+        ("create table s.x (a int)", "drop table s.x"),
+        ("create table s.x as select 1 as a", "drop table s.x"),
+        ("create view s.x as select 1 as a", "drop view s.x"),
+        ("create materialized view s.x as select 1 as a", "drop materialized view s.x"),
+        ("create sequence s.x", "drop sequence s.x"),
+        ("create type s.x as enum ('a')", "drop type s.x"),
+        ("create domain s.x as int", "drop domain s.x"),
+        ("create schema x", "drop schema x"),
+        ("create extension x", "drop extension x"),
+        ("create statistics s.x on a, b from s.t", "drop statistics s.x"),
+        ("create trigger x before insert on s.t for each row execute function f()", "drop trigger x on s.t"),
+        ("create policy x on s.t", "drop policy x on s.t"),
+        ("create index x on s.t (a)", "drop index s.x"),
+        ("alter table s.t add column x int", "alter table s.t drop column x"),
+        ("alter table s.t add constraint x check (a > 0)", "alter table s.t drop constraint x"),
+    ],
+)
+def test_drop__calls_its_object_as_the_change_that_makes_it_does(make: str, drop: str) -> None:
+    """By that a migration knows what it makes anew; else a second run would drop the new one."""
+    made, dropped = (changes.of_migration(sqlfile.split(text), {}, {})[0] for text in (make, drop))
+    if made.kind != "create_index":  # its schema is its table's, known once it is resolved
+        assert made.subject == dropped.subject
+    assert made.may_follow(dropped)

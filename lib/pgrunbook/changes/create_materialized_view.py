@@ -23,6 +23,7 @@ from pgrunbook.changes._base import (
     one_transaction,
     quoted,
 )
+from pgrunbook.changes._made import MakesRelation
 from pgrunbook.changes._parts import part_of
 from pgrunbook.changes._scratch import scratch
 from pgrunbook.changes.alter_setting import plain, value_of
@@ -43,10 +44,11 @@ class _Found:
 
 
 @dataclass(frozen=True, slots=True)
-class CreateMaterializedView(Defined):
+class CreateMaterializedView(MakesRelation, Defined):
     """One CREATE MATERIALIZED VIEW."""
 
     kind: ClassVar[str] = "create_materialized_view"
+    letter: ClassVar[str] = "m"
 
     @classmethod
     def from_ast(cls, statement: SqlStatement) -> CreateMaterializedView | None:
@@ -56,40 +58,16 @@ class CreateMaterializedView(Defined):
         return None if node.into.rel.catalogname or node.into.access_method else cls(statement)
 
     @property
-    def _node(self) -> Any:
-        return self.written.node
-
-    @property
-    def schema(self) -> str:
-        return str(self._node.into.rel.schemaname)
-
-    @property
-    def name(self) -> str:
-        return str(self._node.into.rel.relname)
-
-    @property
-    def label(self) -> str:
-        return self.name
-
-    @property
-    def object(self) -> str:
-        return quoted(self.schema, self.name)
+    def _range(self) -> Any:
+        return self._node.into.rel
 
     @property
     def subject(self) -> str:
-        return f"materialized view {self.object}"
+        return f"view {self.object}"  # as the change that drops one calls it
 
     @property
     def together(self) -> str:
         return f"relation {self.object}"
-
-    @property
-    def creates_in(self) -> str:
-        return self.schema
-
-    @property
-    def makes(self) -> Relation:
-        return Relation(0, self.schema, self.name, "m")
 
     @property
     def idents(self) -> tuple[str, ...]:

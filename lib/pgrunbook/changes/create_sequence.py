@@ -19,17 +19,19 @@ from pgrunbook.changes._base import (
     Statement,
     one_transaction,
 )
+from pgrunbook.changes._made import MakesRelation
 from pgrunbook.changes._parts import part_of
 from pgrunbook.changes._tables import creation_schema, is_elsewhere
 from pgrunbook.db import Database
-from pgrunbook.sqlfile import SqlStatement, quoted
+from pgrunbook.sqlfile import SqlStatement
 
 
 @dataclass(frozen=True, slots=True)
-class CreateSequence(Defined):
+class CreateSequence(MakesRelation, Defined):
     """One CREATE SEQUENCE. `altered` are the settings that later changes take up."""
 
     kind: ClassVar[str] = "create_sequence"
+    letter: ClassVar[str] = "S"
 
     altered: frozenset[str] = frozenset()
 
@@ -41,36 +43,12 @@ class CreateSequence(Defined):
         return cls(statement)
 
     @property
-    def _node(self) -> Any:
-        return self.written.node
-
-    @property
-    def schema(self) -> str:
-        return str(self._node.sequence.schemaname)
-
-    @property
-    def name(self) -> str:
-        return str(self._node.sequence.relname)
-
-    @property
-    def label(self) -> str:
-        return self.name
-
-    @property
-    def object(self) -> str:
-        return quoted(self.schema, self.name)
+    def _range(self) -> Any:
+        return self._node.sequence
 
     @property
     def subject(self) -> str:
         return f"sequence {self.object}"
-
-    @property
-    def creates_in(self) -> str:
-        return self.schema
-
-    @property
-    def makes(self) -> Relation:
-        return Relation(0, self.schema, self.name, "S")
 
     @property
     def idents(self) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from pgrunbook.changes._base import (
     one_transaction,
 )
 from pgrunbook.changes._constraints import chosen_name
+from pgrunbook.changes._made import MakesRelation
 from pgrunbook.changes._parts import part_of
 from pgrunbook.changes._scratch import copy_table, scratch
 from pgrunbook.db import Database
@@ -35,7 +36,7 @@ _NOT_COMPARED = "LIKE copies more than is compared here: indexes that are no con
 
 
 @dataclass(frozen=True, slots=True)
-class CreateTable(Defined):
+class CreateTable(MakesRelation, Defined):
     """One CREATE TABLE without foreign keys.
 
     `parent` is the table whose partition it is, or from which it inherits first, `default_partition` its default one.
@@ -62,24 +63,8 @@ class CreateTable(Defined):
         return None if any(k.contype == _PB.CONSTR_FOREIGN for k in keys) else cls(statement)
 
     @property
-    def _node(self) -> Any:
-        return self.written.node
-
-    @property
-    def schema(self) -> str:
-        return str(self._node.relation.schemaname)
-
-    @property
-    def name(self) -> str:
-        return str(self._node.relation.relname)
-
-    @property
-    def label(self) -> str:
-        return self.name
-
-    @property
-    def object(self) -> str:
-        return quoted(self.schema, self.name)
+    def _range(self) -> Any:
+        return self._node.relation
 
     @property
     def subject(self) -> str:
@@ -88,10 +73,6 @@ class CreateTable(Defined):
     @property
     def relation(self) -> str:
         return self.parent
-
-    @property
-    def creates_in(self) -> str:
-        return self.schema
 
     @property
     def makes(self) -> Relation:

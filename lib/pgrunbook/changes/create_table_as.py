@@ -22,6 +22,7 @@ from pgrunbook.changes._base import (
     Statement,
     one_transaction,
 )
+from pgrunbook.changes._made import MakesRelation
 from pgrunbook.changes._parts import part_of
 from pgrunbook.changes._tables import creation_schema, dropped, is_elsewhere, rows_in
 from pgrunbook.db import Database
@@ -32,10 +33,11 @@ _PB = postgast.pg_query_pb2
 
 
 @dataclass(frozen=True, slots=True)
-class CreateTableAs(Change):
+class CreateTableAs(MakesRelation, Change):
     """One CREATE TABLE … AS a query."""
 
     kind: ClassVar[str] = "create_table_as"
+    letter: ClassVar[str] = "r"
     recorded: ClassVar[bool] = True
     may_lose: ClassVar[bool] = True
 
@@ -48,37 +50,13 @@ class CreateTableAs(Change):
         return cls(statement) if of_query and not is_elsewhere(node.into.rel) else None
 
     @property
-    def _made(self) -> Any:
+    def _range(self) -> Any:
         node: Any = self.written.node
         return node.into.rel
 
     @property
-    def schema(self) -> str:
-        return str(self._made.schemaname)
-
-    @property
-    def name(self) -> str:
-        return str(self._made.relname)
-
-    @property
-    def label(self) -> str:
-        return self.name
-
-    @property
-    def object(self) -> str:
-        return quoted(self.schema, self.name)
-
-    @property
     def subject(self) -> str:
         return f"table {self.object}"
-
-    @property
-    def creates_in(self) -> str:
-        return self.schema
-
-    @property
-    def makes(self) -> Relation:
-        return Relation(0, self.schema, self.name, "r")
 
     @property
     def idents(self) -> tuple[str, ...]:

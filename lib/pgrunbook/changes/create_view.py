@@ -19,6 +19,7 @@ from pgrunbook.changes._base import (
     one_transaction,
     quoted,
 )
+from pgrunbook.changes._made import MakesRelation
 from pgrunbook.changes._parts import part_of
 from pgrunbook.changes._remade import lost_by_drop, replaceable, way_back
 from pgrunbook.changes._scratch import scratch
@@ -37,10 +38,11 @@ class _View:
 
 
 @dataclass(frozen=True, slots=True)
-class CreateView(Defined):
+class CreateView(MakesRelation, Defined):
     """One CREATE [OR REPLACE] VIEW. `as_owner`: security_invoker is left out, since the server does not have it."""
 
     kind: ClassVar[str] = "create_view"
+    letter: ClassVar[str] = "v"
 
     as_owner: bool = False
 
@@ -53,24 +55,8 @@ class CreateView(Defined):
         return None if temporary else cls(statement)
 
     @property
-    def _node(self) -> Any:
-        return self.written.node
-
-    @property
-    def schema(self) -> str:
-        return str(self._node.view.schemaname)
-
-    @property
-    def name(self) -> str:
-        return str(self._node.view.relname)
-
-    @property
-    def label(self) -> str:
-        return self.name
-
-    @property
-    def object(self) -> str:
-        return quoted(self.schema, self.name)
+    def _range(self) -> Any:
+        return self._node.view
 
     @property
     def subject(self) -> str:
@@ -83,14 +69,6 @@ class CreateView(Defined):
     @property
     def together(self) -> str:
         return f"relation {self.object}"
-
-    @property
-    def creates_in(self) -> str:
-        return self.schema
-
-    @property
-    def makes(self) -> Relation:
-        return Relation(0, self.schema, self.name, "v")
 
     @property
     def idents(self) -> tuple[str, ...]:

@@ -15,7 +15,8 @@ from pgrunbook.db import Database
 from pgrunbook.derived_checks import checks_of_migration
 from pgrunbook.description import ChecklistItem, Description
 from pgrunbook.importing import back, by_form, rehearsing
-from pgrunbook.importing.cleaning import Cleaned, Kept, Place, cleaned
+from pgrunbook.importing.cleaning import Cleaned, Kept, cleaned
+from pgrunbook.importing.fate import Place
 from pgrunbook.importing.objects import course, tables_of
 from pgrunbook.importing.report import Report, rows
 from pgrunbook.importing.sources import Source
