@@ -27,7 +27,7 @@ MADE = (
     f"create table many ({', '.join(f'c{n} int' for n in range(12))})",
     "insert into many select generate_series(1, 5)",
     "create view all_of_many as select * from many",
-    "analyze",
+    "vacuum analyze",  # as autovacuum does sooner or later: what an index answers by itself then reads no table
 )
 
 
@@ -50,7 +50,9 @@ FAULTS = {
     },
     "query_unbounded": {"note from orders where id >": times(3, "select note from orders where id > 0")},
     "query_deep_offset": {
-        "order by id limit": times(3, "select id from orders order by id limit 10 offset 2500"),
+        "id, note from orders order by id limit": times(
+            3, "select id, note from orders order by id limit 10 offset 2500"
+        ),
         "order by note": times(3, "select id from orders order by note limit 10 offset 2000"),
     },
     "query_cacheable": {
