@@ -12,7 +12,7 @@ CASES = (
         'create table if not exists "B ä" (id int primary key, a int unique references a, check (id > 0));\n'
         'alter table a add foreign key (b) references "B ä";\n'
         "create index on a (o);\n"
-        "insert into a (o, note) values (1, 'x'), (2, 'y');\n"
+        "insert into a (id, o, note) values (1, 1, 'x'), (2, 2, 'y');\n"
         "alter table a add column more int not null default 3;\n",
         acknowledge="a",
     ),
