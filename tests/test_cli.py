@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import re
 import signal
@@ -20,7 +21,10 @@ from conftest import REPOSITORY
 from fix_databases import Place
 from fix_forks import fork
 from fix_project import Project
+from pgrunbook import headless
 from pgrunbook.cli import main
+from pgrunbook.errors import StatementFailed
+from pgrunbook.interrupts import Interrupts
 
 PGRUNBOOK = str(pathlib.Path(sys.executable).parent / "pgrunbook")
 WORKLOAD = """\
@@ -136,6 +140,8 @@ def test_plan_with_another_definition_under_the_name__ends_with_10(small: Place)
         (("run", "small", "--stages", "baseline,dance"), "no stage dance"),
         (("run", "small", "--stages", "migrate,baseline"), "out of order"),
         (("run", "small", "--run-id", "../../x"), "can't name a folder"),
+        (("run", "small", "--signed", "no_such.toml"), "no_such.toml can't be read"),
+        (("run", "small", "--signed", '{"ring": {"name": "Ann"}}'), "ring: no such item"),
         (("demo", "small", "--scale", "minus"), "no number"),
         (("rollback", "small", "--scope", "some"), "Invalid value"),
         (("dance",), "No such command"),
@@ -148,6 +154,17 @@ def test_wrong_usage__is_told_and_ends_with_2(project: Project, words: tuple[str
     assert done.returncode == 2, done.stdout + done.stderr
     assert said in done.stderr
     assert "hunter2" not in done.stdout + done.stderr
+    assert not (project.root / "evidence").exists()
+
+
+def test_folder_or_run_that_is_not_there__is_told_before_anything_begins(project: Project, small: Place) -> None:
+    """Evidence that can't be written; a rollback of a run that never was leaves no trace of one."""
+    target = ("--target", small.target)
+    unwritable = answer("run", "small", *target, "--evidence", "/proc/none", status=2, call=fast)
+    assert "/proc/none/small/" in unwritable["error"]
+    assert "--evidence" in unwritable["remedy"]
+    unknown = answer("rollback", "small", *target, "--run-id", "never", status=2, call=fast)
+    assert "knows no run never" in unknown["error"]
     assert not (project.root / "evidence").exists()
 
 
@@ -191,12 +208,17 @@ def test_killed_kernel__is_aborted_taken_up_waits_for_a_signature_and_is_rolled_
         words = (PGRUNBOOK, "run", "small", *target, "--run-id", begun, "--json")
         running = subprocess.Popen(words, stdout=subprocess.PIPE)
         journal = _wait_for_event(project, '"change_started"')
+        busy = _status(target)
         for child in psutil.Process(running.pid).children():
             if any("ipykernel" in word for word in child.cmdline()):
                 child.send_signal(signal.SIGKILL)
         out, _ = running.communicate(timeout=60)
+        orphaned = _status(target)
         holder.execute("rollback")
     assert running.returncode == 40, out
+    assert (busy["status"], busy["orphan"], orphaned["status"], orphaned["at_work"]) == ("running", "", "running", "")
+    assert "pgrunbook small" in busy["at_work"]
+    assert "migrate work" in orphaned["orphan"]
     killed = json.loads(out)
     assert killed["verdict"] == "aborted"
     assert '"stage_finished", "stage": "migrate"' not in journal.read_text()
@@ -214,12 +236,82 @@ def test_killed_kernel__is_aborted_taken_up_waits_for_a_signature_and_is_rolled_
     )
     assert signed["run_id"] == killed["run_id"]
     assert [s["name"] for s in signed["stages"]] == ["checklist"]
-    (run,) = answer("status", "small", *target, call=fast)["runs"]
+    run = _status(target)
+    assert "at_work" not in run
     assert [(s["object"], s["status"], s["owned"]) for s in run["steps"]] == [("public.t_a", "applied", True)]
 
     assert answer("rollback", "small", *target)["verdict"] == "rolled_back"
     assert "nothing to undo" in answer("rollback", "small", *target, status=2, call=fast)["error"]
     assert small.run("select to_regclass('t_a')") == [(None,)]
+
+
+def _status(target: tuple[str, ...]) -> dict:
+    (run,) = answer("status", "small", *target, call=fast)["runs"]
+    return run
+
+
+def test_status_of_a_run_that_was_cut_off__says_how_to_go_on(project: Project, small: Place) -> None:
+    """Nobody is at work on it: what the ledger calls running is not said to run."""
+    small.run("insert into t select i, i from generate_series(3001, 3002) i")
+    project.runbook("small", "create index t_a on t (a); create unique index t_b on t ((a % 7));")
+    with pytest.raises(StatementFailed):
+        project.forward("small", small.target)
+    said = fast("status", "small", "--target", small.target).stdout
+    assert ": running, cut off, begun" in said
+    assert "nobody is at work on it" in said
+    assert f"pgrunbook run small --target {small.target} --run-id 2" in said
+    assert f"pgrunbook rollback small --target {small.target} --run-id 2" in said
+
+
+def test_interrupt__ends_a_kernel_that_only_starts_and_lets_no_further_stage_begin() -> None:
+    """Between two stages it is remembered; what works is not ended by it."""
+    with Interrupts() as starting, pytest.raises(KeyboardInterrupt), starting.during(lambda: False):
+        os.kill(os.getpid(), signal.SIGINT)
+    with Interrupts() as working:
+        with working.during(lambda: True):
+            os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt), working.during(lambda: False):
+            raise AssertionError("a further notebook begins")
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("pause_s", [0.0, 0.5, 1.0])
+def test_interrupt_before_the_notebook_is_ready__is_one_sentence(
+    project: Project, small: Place, pause_s: float
+) -> None:
+    """Status 40, what to do, and no traceback of a kernel."""
+    words = (PGRUNBOOK, "run", "small", "--target", small.target)
+    running = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert running.stderr
+    assert "baseline: begins" in running.stderr.readline()
+    time.sleep(pause_s)
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=60)
+    assert running.returncode == 40, out + err
+    assert "baseline: stopped by hand" in out
+    assert "remedy: run it again" in out
+    assert "Traceback" not in out + err
+
+
+@pytest.mark.servers
+def test_evidence_that_can_not_be_written_any_more__is_one_sentence(project: Project, small: Place) -> None:
+    """A full disk: 40, what to do, and no traceback."""
+    words = ("bash", "-c", f"ulimit -f 8 && exec {PGRUNBOOK} run small --target {small.target}")
+    done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 40, done.stdout + done.stderr
+    assert "10_baseline.ipynb can't be written: File too large" in done.stdout
+    assert "remedy: make room there" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_lines_of_a_backfill__are_few() -> None:
+    """A log has a line when the phase changes, not whenever its count of rows does."""
+    told: list[str] = []
+    lines = headless.Lines(told.append)
+    for phase in ("1,000 rows, batches of 1,000", "2,500 rows, batches of 900, about 4 s left", "waiting for writers"):
+        event = {"event": "progress", "position": 1, "count": 2, "object": "t.a", "fraction": 0.5, "waiting_for": ""}
+        lines.event(event | {"phase": phase})
+    assert [line.partition("t.a: ")[2].split()[0] for line in told] == ["1,000", "waiting"]
 
 
 def _wait_for_event(project: Project, text: str) -> pathlib.Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -292,10 +293,17 @@ def test_column_under_contention__is_retried_until_the_lock_is_had(project: Proj
     run_id = begin(project, database, "alter table t add column c text;", "[limits]\nlock_timeout_ms = 100\n")
     with holding(database, "select * from t limit 1", application="web", snapshot=False) as session:
         pid = session.info.backend_pid
-        threading.Timer(0.5, session.execute, ["rollback"]).start()
+
+        def let_go() -> None:
+            for _ in range(200):
+                if events(project, "small", run_id, "retry"):
+                    break
+                time.sleep(0.05)
+            session.execute("rollback")
+
+        threading.Thread(target=let_go, daemon=True).start()
         assert migrate(project, database, run_id) == {"public.t.c": "done"}
     retries = events(project, "small", run_id, "retry")
-    assert retries
     assert f"held by pid {pid} (web, postgres" in retries[0]["reason"]
 
 

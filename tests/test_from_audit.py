@@ -166,6 +166,19 @@ def test_unsure_finding__is_mended_only_if_it_is_asked_for(audited: Place) -> No
     assert len(draft(audited, FOREIGN_KEY, noted, chosen=[noted.id]).statements) == 1
 
 
+def test_key_that_a_rewrite_would_widen__is_left_to_a_person(project: Project, audited: Place) -> None:
+    """The plan refuses what blocks a table with rows, so that the runbook is made of the rest, with a point to sign."""
+    remedy = "alter table public.calls alter column id type bigint;\nalter sequence public.ids as bigint;"
+    key = finding("integer_key_exhaustion", "public.calls.id", remedy, level="important")
+    found = draft(audited, key, TWIN)
+    assert [s.sql for s in found.statements] == [TWIN.remedy.rstrip(";")]
+    (item,) = found.about.checklist
+    assert item.person.startswith("alter table public.calls alter column id type bigint; alter sequence")
+    assert "add a column of the new type" in item.person
+    with pytest.raises(errors.WrongUsage, match="none of these findings"):
+        draft(audited, key)
+
+
 def test_unknown_finding__is_refused(audited: Place) -> None:
     """And so is a choice that holds nothing to migrate."""
     with pytest.raises(errors.WrongUsage, match="no finding 'x:y'") as caught:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import re
 
 import pytest
@@ -10,7 +11,7 @@ from fix_databases import Place
 from fix_project import Project
 from pgrunbook import changes, errors, runbook, sqlfile
 from pgrunbook.derived_checks import checks_of_migration
-from pgrunbook.importing import back, by_form, drafting
+from pgrunbook.importing import back, by_form, drafting, sources
 from pgrunbook.importing.cleaning import Kept
 from pgrunbook.importing.drafting import Imported
 from pgrunbook.importing.fate import Place as Line
@@ -62,6 +63,36 @@ def test_authored_statements__answer_for_what_names_the_same() -> None:
     ]
     backs = {r.statement: r.back for r in found.report.rows}
     assert (backs[1], backs[3], backs[4]) == ("derived", "authored (down.sql:2)", "authored (down.sql:2)")
+
+
+def test_files_with_both_ways__are_taken_apart(tmp_path: pathlib.Path) -> None:
+    """As goose, dbmate, sql-migrate and others mark them; lines stay where they are, the last file goes back first."""
+    for up, down in (
+        ("-- +goose Up", "-- +goose Down"), ("-- migrate:up transaction:false", "-- migrate:down"),
+        ("-- +migrate Up", "-- +migrate Down"), ("-- Up Migration", "-- Down Migration"), ("-- UP", "-- DOWN --"),
+        ("-- rambler up", "-- rambler down"), ("-- first", "---- create above / drop below ----"),
+    ):  # fmt: skip
+        one, two = tmp_path / "1.sql", tmp_path / "2.sql"
+        one.write_text(f"{up}\ncreate table t (a text default '\n{down}\n');\n{down}\ndrop table t;\n")
+        two.write_text(f"{up}\r\nalter table t add b int; select 1;\r\n{down}\r\nalter table t drop b;\r\n")
+        source = sources.of_files([str(one), str(two)])
+        assert [[s.sql for s in sqlfile.split(t.sql)] for t in source.down] == [
+            ["alter table t drop b"],
+            ["drop table t"],
+        ]
+        assert [s.line for t in source.texts for s in sqlfile.split(t.sql)][:2] == [2, 2], up
+        found = drafting.imported("x", source)
+        assert [(r.what, r.verdict) for r in found.report.rows] == [
+            ("t", "safe as written"), ("t.b", "safe as written"), ("", "left out"),
+        ]  # fmt: skip
+        assert not found.report.down
+        assert found.draft.files["source/1.sql"] == one.read_text()
+        given = sources.of_files([str(one)], [str(one)])  # the same file for both
+        assert [[s.sql for s in sqlfile.split(t.sql)] for t in given.down] == [["drop table t"]]
+    plain = "-- down the drain\ncreate table t ();\n-- Down migration: drop table t;\n"
+    one.write_text(plain)
+    source = sources.of_files([str(one)])
+    assert (source.texts[0].sql, source.down, source.notes) == (plain, (), ())
 
 
 def test_report__says_what_is_done_and_never_more() -> None:

@@ -11,6 +11,7 @@ import pytest
 from fix_databases import Place
 from fix_project import Project
 from pgrunbook import db, errors, sqlfile
+from pgrunbook.description import Load
 from pgrunbook.findings import Verdict
 from pgrunbook.measure import load
 from pgrunbook.measure.workload import BindSet
@@ -79,6 +80,23 @@ def test_client_that_fails__is_an_error_with_the_servers_words_but_no_value(data
     assert (found.requests, found.errors, found.p95_ms) == (0, 3, None)
     assert "invalid input syntax for type uuid" in found.message
     assert "geheim" not in found.message
+
+
+def test_clients_that_are_refused__are_all_counted_and_no_load_is_no_success(database: Place, tmp_path: Path) -> None:
+    """A limit of connections: pgbench gives up at the first refusal, and who made no request passes nothing."""
+    database.run(f"alter database {database.name} connection limit 0")  # a superuser's own sessions are not counted
+    role = f"limited_{database.name}"
+    database.run(f"create role {role} login")
+    try:
+        with load.scripts(tmp_path, [(query("select 1"), [BindSet("1", {})])]) as made, database.connect() as watching:
+            given = db.environment(watching) | {"PGUSER": role}
+            found = load.run("before", made, given, watching, clients=6, requests=2)
+    finally:
+        database.run(f"drop role {role}")
+    assert (found.requests, found.errors) == (0, 6)
+    assert "too many connections" in found.message
+    (failed,) = [c for c in _load.checks(Load(), found) if c.gates]
+    assert failed.verdict is Verdict.FAILED
 
 
 def test_load_that_is_stopped__keeps_its_figures_and_counts_no_error(database: Place, tmp_path: Path) -> None:

@@ -196,6 +196,14 @@ def test_change_between_two_points_that_were_read__is_told_of_its_own_snapshot()
     assert (finding.snapshot, finding.since) == (15, BEGIN + 14 * HOUR)
 
 
+def test_query_that_names_what_is_gone__is_amiss_since_then() -> None:
+    """A table that was renamed: nobody can ask for its plan, though its indexes are there."""
+    gone = 'relation "t" does not exist [42P01]'
+    found = course(*(point(n, unknown={"calls": gone} if n > 1 else {}) for n in range(4)))
+    assert [(f.kind, f.object, f.snapshot) for f in compare.unknown(found)] == [("plan", "calls", 3)]
+    assert list(compare.unknown(course(*found.points, point(4)))) == []
+
+
 def sized(*megabytes: float) -> Course:
     """A course of a table's sizes, a day each."""
     return course(
@@ -255,6 +263,15 @@ def test_index_that_enforces_something__is_never_called_unread() -> None:
     """It is there for what it refuses."""
     (found,) = compare.indexes(indexed(*[(0, 0)] * 9, needed=True), ["public.i"], ABOUT)
     assert list(compare.lost([found])) == []
+
+
+def test_look_that_saw_no_table__says_nothing_of_an_index() -> None:
+    """It was refused, or kept waiting: what it did not see is not gone."""
+    seen = indexed((0, 0), (1, 0)).points
+    (found,) = compare.indexes(course(*seen, point(2, DAY * 2, sized=False)), ["public.i"], ABOUT)
+    assert found.state != "gone"
+    (found,) = compare.indexes(course(*seen, point(2, DAY * 2, sized=False), point(3, DAY * 3)), ["public.i"], ABOUT)
+    assert (found.state, found.since and found.since.id) == ("gone", 4)
 
 
 def test_index_of_nobody_s_run__is_judged_only_when_it_appeared_in_the_course() -> None:
@@ -468,6 +485,20 @@ def test_role_that_may_see_little__says_what_it_does_not_see_and_sees_the_rest(d
     assert found.state.commits > 0
 
 
+def test_schema_that_a_role_may_not_use__hides_neither_tables_nor_indexes(database: Place) -> None:
+    """To it a name without a schema is not there, which is no regression; sizes are seen all the same."""
+    prepared(database, "create schema shut", "create table shut.u (a int)", "create index u_a on shut.u (a)")
+    named = {"tables": ["shut.u"], "indexes": ["shut.u_a", "u_a"]}
+    with role(database) as place, place.connect(read_only=True) as session:
+        session.rows("select set_config('search_path', 'shut, public', false)")
+        found = looking.look(session, watching(session, query("select a from u"), **named))
+    assert "shut.u" in {t.table for t in found.tables}
+    assert "shut.u_a" in {i.index for i in found.indexes}
+    lacking = {n.what: n for n in found.not_seen}
+    assert "may not use schema shut" in lacking["plans of q"].why
+    assert "grant usage on schema shut" in lacking["plans of q"].remedy
+
+
 def test_database_without_the_extension__is_looked_at_all_the_same(database: Place) -> None:
     """No times; the statement that mends it."""
     database.run("create table t (id int primary key, a int)")
@@ -586,6 +617,25 @@ def test_marks__name_what_made_counters_begin_anew(database: Place) -> None:
         (6, "another server"),
     ]
     assert [p.epochs for p in found.points] == [(0, 0), (1, 1), (2, 1), (2, 2), (3, 3), (3, 3), (4, 4)]
+
+
+def test_clock_set_back__leaves_the_newest_look_the_newest(database: Place) -> None:
+    """Looks follow one another by their numbers: one that is dated in the future hides no later one."""
+    prepared(database)
+    kept(database, BEGIN, BEGIN + 9 * DAY, BEGIN + HOUR)
+    with read(database) as found:
+        assert [p.at - BEGIN for p in found.points] == [0 * HOUR, 9 * DAY, HOUR]
+        assert found.between(found.points[1], found.points[2]) == [found.points[2]]
+    assert ET.fromstring(chart.draw(found, [], [])) is not None  # noqa: S314
+
+
+def test_role_that_only_reads__is_told_before_the_look(database: Place) -> None:
+    """Its transactions are read-only by themselves, so that no snapshot could be kept."""
+    prepared(database)
+    kept(database, BEGIN)
+    database.run(f"alter database {database.name} set default_transaction_read_only = on")
+    with pytest.raises(errors.BadTarget, match="can only read here"):
+        kept(database, BEGIN + HOUR)
 
 
 def test_ledger_of_before__gets_the_tables_it_lacks(database: Place) -> None:

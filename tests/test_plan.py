@@ -285,6 +285,10 @@ def test_build_settings__follow_the_runbook_and_the_target() -> None:
             "alter table t enable row level security; grant select on t to public; create policy p on t using (a = 1);",
             "the grant would come before",
         ),
+        (
+            "drop policy if exists p on t;\ndrop function if exists k();\ncreate policy p on t using (a = 1);",
+            "would still be there when line 2 of migrate.sql",
+        ),
         ("update t set a = a + 1;\nupdate t set a = a + 1;", "lines 1 and 2 of migrate.sql are the same statement"),
     ],
 )

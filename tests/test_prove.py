@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from fix_databases import VERSIONS, Place, made
 from fix_project import Project
 from fix_servers import Server
-from pgrunbook import db, errors, prove, runbook, sandbox, schema_copy
+from pgrunbook import db, errors, fingerprint, prove, runbook, sandbox, schema_copy
 from pgrunbook.cli import main
 from pgrunbook.findings import Verdict
 from pgrunbook.proof import Proven
@@ -228,7 +228,7 @@ def test_prove_on_the_schema_of_a_target__reads_it_only(project: Project, elsewh
     assert elsewhere.run("select count(*) from pg_class where relname = 'u_state'") == [(0,)]
     elsewhere.run(*TARGETED.splitlines())
     found = proven(project, target=elsewhere.target)
-    assert [s.applied for s in found.steps] == ["there before"] * 3
+    assert [s.applied for s in found.steps] == ["nothing to do"] * 3
     assert found.differs == ("nothing was proven: every change is there already",)
 
 
@@ -271,7 +271,15 @@ def test_two_proofs_at_once__do_not_meet(project: Project, elsewhere: Place, unt
 def test_prove_on_an_empty_database__empties_it_again(project: Project, database: Place, untouched: None) -> None:
     """Another server's database is taken only when it is empty, and is as it was afterwards."""
     text = "create index t_a on t (a);\ncreate rule r as on delete to t do instead nothing;"
-    folder = project.runbook("small", text, '[objects."statement_2"]\nirreversible = "stays"\n', FILES)
+    granted = """
+    alter default privileges revoke execute on functions from public;
+    alter default privileges in schema public grant all on sequences to public;
+    grant create on schema public to public;
+    """
+    with database.connect() as on:
+        bare = fingerprint.objects(on, "pgrunbook")
+    files = {**FILES, "sandbox/schema.sql": granted + FILES["sandbox/schema.sql"]}
+    folder = project.runbook("small", text, '[objects."statement_2"]\nirreversible = "stays"\n', files)
     (folder / "source").mkdir()
     (folder / "source" / "down.sql").write_text("drop index t_a;")
     found = proven(project, on=database.target)
@@ -280,6 +288,8 @@ def test_prove_on_an_empty_database__empties_it_again(project: Project, database
     assert database.run("select nspname from pg_namespace where nspname !~ '^pg_' order by 1") == [
         ("information_schema",), ("public",)
     ]  # fmt: skip
+    with database.connect() as on:
+        assert not fingerprint.differing(bare, fingerprint.objects(on, "pgrunbook"))
     database.run("create function f() returns int language sql as 'select 1'")
     with pytest.raises(errors.WrongUsage, match=r"is not empty: it holds function public\.f"):
         proven(project, on=database.target)

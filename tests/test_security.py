@@ -173,6 +173,13 @@ def test_a_command_that_privileges_refuse__is_the_empty_set(db: Database) -> Non
     assert "permission denied for function my_orgs" in found["select"].refused
 
 
+def test_a_column_that_alone_may_be_updated__is_the_way_in(db: Database) -> None:
+    """The tenant's column is refused, which is no proof that the row is safe."""
+    db.execute("create policy all_of_them on notes using (true)")
+    db.execute("grant update (body) on notes to pgrb_visitor")
+    assert shown(reach(db, VISITOR))["update"] == "32"
+
+
 @pytest.mark.parametrize(
     ("policies", "command", "foreign"),
     [

@@ -6,6 +6,7 @@ import doctest
 import importlib
 import pathlib
 import pkgutil
+import re
 import subprocess
 import warnings
 
@@ -286,6 +287,25 @@ def test_rewritten__changes_what_the_edit_changes() -> None:
 
 
 # -- names -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'create function f("userId" int, variadic "in" text[]) returns table ("X y" int) language sql as $$select 1$$',
+        'comment on function f("userId" int) is null',
+        'select has_role("orgId" => 1, b => 2), sum(a) over "W" from t join u using (a) as "J" window "W" as (order by a)',
+        'alter table t add foreign key ("A", b) references u on delete set null ("A")',
+        'create statistics s (mcv) on "A", b from t',
+    ],
+)
+def test_rewritten__keeps_every_name_as_it_is(text: str) -> None:
+    """Names that the library's deparser writes without quotes are quoted: a parameter keeps its capitals."""
+    assert _tree(sqlfile.rewritten(text, lambda _: None)) == _tree(text)
+
+
+def _tree(text: str) -> str:
+    return re.sub(r"\w*location: \d+", "", str(sqlfile.split(text)[0].node))
 
 
 def test_quoted__is_what_the_server_writes(database: Place) -> None:

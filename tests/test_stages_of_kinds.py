@@ -127,3 +127,18 @@ def test_query_that_names_what_is_renamed__fails_by_name(project: Project, there
     run_id = project.forward("kinds", there.target)
     with pytest.raises(errors.CheckFailed, match='query runs, orders: relation "orders" does not exist'):
         project.stage("verify", "kinds", there.target, run_id=run_id)
+
+
+def test_schema_outside_the_search_path__is_measured_too(project: Project, database: Place) -> None:
+    """A migration that was written with schemas, and drops the index by which one of them is known."""
+    database.run(
+        "create schema app", "create table app.t (a int)", "insert into app.t values (1), (2)", "create schema other",
+        "create table other.u (a int)", "create index gone on other.u (a)", "create schema third", "create table third.v ()",
+    )  # fmt: skip
+    project.runbook("elsewhere", "create index on app.t (a);\ndrop index other.gone;\n", "live = false\n")
+    run_id = project.forward("elsewhere", database.target)
+    verified = project.stage("verify", "elsewhere", database.target, run_id=run_id)
+    rows = found(verified, "rows")
+    assert (rows.object, rows.measured, rows.verdict) == ("2 tables", "as before, 2 rows", Verdict.PASSED)
+    back = project.stage("rollback", "elsewhere", database.target, run_id=run_id)
+    assert found(back, "rows").object == "2 tables"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from pgrunbook import db, errors, ledger, rehearsal, runbook, second_opinion
 from pgrunbook import plan as planning
 from pgrunbook.ledger import Ledger
-from pgrunbook.lock import hold_lock
+from pgrunbook.lock import hold_lock, holder_of
 from pgrunbook.plan import Plan
 from pgrunbook.runbook import Runbook
 from pgrunbook.second_opinion import Opined
@@ -35,6 +35,9 @@ class Guard(Protocol):
 
     def hold(self, name: str) -> None:
         """Keep others off. Raises `Busy` naming the holder."""
+
+    def holder(self, name: str) -> str:
+        """Who keeps others off; empty where nobody does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,3 +155,6 @@ class _PostgresGuard:
 
     def hold(self, name: str) -> None:
         hold_lock(self.session, name)
+
+    def holder(self, name: str) -> str:
+        return str(holder_of(self.session, name) or "")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import groupby
 from types import TracebackType
 from typing import Any, Literal
@@ -121,14 +121,15 @@ class Executor:
         done: dict[int, Done] = {}
         todo: list[tuple[Step, Observation]] = []
         for step in group:
-            found = self._found(step, rows.get(step.position))
+            row = rows.get(step.position)
+            found = self._outcome(step, "done before") if _made_again(step, rows) else self._found(step, row)
             if isinstance(found, Done):
                 done[step.position] = found
             else:
                 todo.append((step, found))
         for step, seen in todo:
             change = step.change
-            captured = change.foreknown() if change.not_yet(self._work) else change.capture(self._work)
+            captured = change.foreknown() if change.takes_nothing_over(self._work) else change.capture(self._work)
             row = self._row(step, "started", owned=not step.change.is_check, captured=captured)
             self.ledger.start(self.run_id, row, anew=_all_or_nothing(step.change))
             self._observer.event("change_started", position=step.position, object=step.object, state=seen.state.value)
@@ -476,6 +477,16 @@ def _units(todo: Sequence[tuple[Step, Observation]]) -> list[Sequence[tuple[Step
     return [[one] for one in todo]
 
 
+def _made_again(step: Step, rows: Mapping[int, StepRow]) -> bool:
+    """Whether a run that is taken up had dropped it, and begun with what takes its place: that is what stands there."""
+    row, later = rows.get(step.position), step.change.later
+    if row is None or later is None or row.status != "applied" or not step.kind.startswith("drop_"):
+        return False
+    return any(
+        r.open and r.position > row.position and (r.kind, r.object) == (later.kind, later.object) for r in rows.values()
+    )
+
+
 def _all_or_nothing(change: Change) -> bool:
     """Whether a change is one transaction, so that it is not done at all as long as the ledger does not say so."""
     phases = change.apply(NOTHING_THERE)
@@ -483,12 +494,4 @@ def _all_or_nothing(change: Change) -> bool:
 
 
 def _as_dict(done: Done) -> dict[str, Any]:
-    return {
-        "position": done.position,
-        "kind": done.kind,
-        "object": done.object,
-        "outcome": done.outcome,
-        "seconds": round(done.seconds, 3),
-        "waited": round(done.waited, 3),
-        "detail": done.detail,
-    }
+    return asdict(done) | {"seconds": round(done.seconds, 3), "waited": round(done.waited, 3)}

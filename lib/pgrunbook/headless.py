@@ -7,26 +7,28 @@ import importlib
 import json
 import logging
 import os
-import signal
+import re
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any, Protocol
 
 from pgrunbook import db, engines, errors, runbook, stages
 from pgrunbook.evidence import journal
 from pgrunbook.findings import EXIT_STATUS, Verdict, gravest
+from pgrunbook.interrupts import Interrupts
 from pgrunbook.ledger import Ledger
 from pgrunbook.lock import whole_run
 from pgrunbook.stages import STAGES
-from pgrunbook.stages._base import LOOK_ON, Parameters, new_run_id, run_folder
+from pgrunbook.stages._base import LOOK_ON, Parameters, make_folder, new_run_id, newest_owner, run_folder
 
 _FOLLOW_EVERY_S = 0.2
 _PROGRESS_LINE_EVERY_S = 10.0
+_ROOM = "make room there, then run it again: it takes up where it was"
+_COUNTED = re.compile(r"[\d,]+")
 
 
 class Screen(Protocol):
@@ -117,15 +119,13 @@ def run(
         common = common.model_copy(update={"run_id": run_id})
         if skip:
             screen.say(f"taking up run {run_id}; {', '.join(skip)} passed before")
-        outcomes: list[StageOutcome] = []
-        for name in [n for n in names if n not in skip]:
-            outcomes.append(_stage(root, name, common, extra.get(name, {}), screen))
-            if outcomes[-1].verdict not in (Verdict.PASSED, Verdict.ROLLED_BACK):
-                break
+        outcomes = _stages(root, [n for n in names if n not in skip], common, extra, screen)
         verdict = gravest(o.verdict for o in outcomes) if outcomes else Verdict.PASSED
+        if verdict is Verdict.REFUSED and any(o.name == "migrate" and o.verdict is Verdict.PASSED for o in outcomes):
+            verdict = Verdict.FAILED  # refused says that nothing was tried
         if on_failure == "rollback" and verdict in (Verdict.FAILED, Verdict.ABORTED):
             if ledger.exists() and ledger.owns_anything(run_id):
-                outcomes.append(_stage(root, "rollback", common, extra.get("rollback", {}), screen))
+                outcomes += _stages(root, ["rollback"], common, extra, screen)
                 undone = outcomes[-1].verdict is Verdict.ROLLED_BACK
                 verdict = Verdict.ROLLED_BACK if undone else Verdict.ROLLBACK_FAILED
         elif verdict is Verdict.ROLLED_BACK:
@@ -136,18 +136,39 @@ def run(
     return RunOutcome(run_id, about.name, target.name, verdict, tuple(outcomes), evidence)
 
 
+def _stages(
+    root: Path, names: Sequence[str], common: Parameters, extra: Mapping[str, dict[str, Any]], screen: Screen
+) -> list[StageOutcome]:
+    """Stages in order, up to the first that does not pass, or to an interrupt."""
+    outcomes: list[StageOutcome] = []
+    with Interrupts() as interrupts:
+        for name in names:
+            outcomes.append(_stage(root, name, common, extra.get(name, {}), screen, interrupts))
+            if outcomes[-1].verdict not in (Verdict.PASSED, Verdict.ROLLED_BACK):
+                break
+    return outcomes
+
+
+def _stopped(name: str, error: str, notebook: str) -> StageOutcome:
+    remedy = "run it again: it takes up where it was"
+    return StageOutcome(name, Verdict.ABORTED, 0.0, notebook, [], error, remedy)
+
+
 def rollback(common: Parameters, screen: Screen, extra: dict[str, Any]) -> RunOutcome:
     """The rollback notebook, headless; without a run_id the newest run that still owns anything."""
-    from pgrunbook.stages._base import newest_owner
-
     root = runbook.project_root()
     about = runbook.load(root, common.runbook)
     target = db.parse_target(common.target)
-    run_id = common.run_id or newest_owner(about, target, kept=extra.get("scope") == "all")
-    common = common.model_copy(update={"run_id": run_id})
     with engines.of(target).guard(target, about, "rollback") as guard:
         guard.hold(whole_run(about.name))
-        outcome = _stage(root, "rollback", common, extra, screen)
+        run_id = common.run_id or newest_owner(guard.ledger, about, target, kept=extra.get("scope") == "all")
+        if not guard.ledger.exists() or guard.ledger.run(run_id) is None:
+            raise errors.MissingForerunner(
+                f"the ledger of {target.name} knows no run {run_id}",
+                remedy=f"pgrunbook status {about.name} --target {target.name}",
+            )
+        common = common.model_copy(update={"run_id": run_id})
+        (outcome,) = _stages(root, ["rollback"], common, {"rollback": extra}, screen)
     evidence = os.path.relpath(run_folder(root, common, run_id), root)
     return RunOutcome(run_id, about.name, target.name, outcome.verdict, (outcome,), evidence)
 
@@ -174,7 +195,7 @@ def audit(common: Parameters, screen: Screen, extra: dict[str, Any]) -> AuditOut
     engines.of(target).require(("audit",), target)
     root = runbook.project_root()
     common = common.model_copy(update={"run_id": common.run_id or new_run_id()})
-    outcome = _stage(root, "audit", common, extra, screen)
+    (outcome,) = _stages(root, ["audit"], common, {"audit": extra}, screen)
     folder = run_folder(root, common, common.run_id)
     found = RunOutcome(
         common.run_id,
@@ -238,7 +259,7 @@ def _passed_prefix(names: Sequence[str], done: dict[str, str]) -> list[str]:
 def _refuse_second_half(ledger: Ledger, about: runbook.Runbook, target: db.Target, run_id: str) -> None:
     """A run that was cut off elsewhere, or whose folder is gone, has to be dealt with before another one begins."""
     for row in ledger.runs(about.name):
-        if row.status in ("running", "rolling_back") and row.run_id != run_id:
+        if row.open and row.run_id != run_id:
             that = f"{about.name} --target {target.name} --run-id {row.run_id}"
             raise errors.MissingForerunner(
                 f"run {row.run_id} of {about.name} was cut off on {target.name} and has to be ended first",
@@ -252,12 +273,14 @@ def _still_applied(ledger: Ledger, run_id: str) -> Verdict:
     return Verdict.PASSED if row and row.status == "applied" else Verdict.FAILED
 
 
-def _stage(root: Path, name: str, common: Parameters, extra: dict[str, Any], screen: Screen) -> StageOutcome:
+def _stage(
+    root: Path, name: str, common: Parameters, extra: dict[str, Any], screen: Screen, interrupts: Interrupts
+) -> StageOutcome:
     """One notebook through papermill; its verdict comes from the journal, never from papermill."""
     papermill = _papermill()
     folder = run_folder(root, common, common.run_id)
     before = len(journal.read(folder / journal.NAME)[0])
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, root)
     stem = STAGES[name].notebook
     output = _unused(folder, stem)
     shown = os.path.relpath(output, root)
@@ -265,25 +288,38 @@ def _stage(root: Path, name: str, common: Parameters, extra: dict[str, Any], scr
     screen.stage(name)
     error = remedy = ""
     lost = Verdict.ABORTED
-    with _surroundings(root), _followed(folder, before, screen), _interrupts_to_kernel():
+
+    def begun() -> bool:
+        return journal.last(journal.read(folder / journal.NAME)[0][before:], "stage_started", name) is not None
+
+    with _surroundings(root), _followed(folder, before, screen):
         try:
-            papermill.execute_notebook(
-                f"notebooks/{stem}.ipynb",
-                shown,
-                parameters,
-                progress_bar=False,
-                log_output=False,
-                kernel_name="python3",
-                extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
-            )
+            with interrupts.during(begun):
+                papermill.execute_notebook(
+                    f"notebooks/{stem}.ipynb",
+                    shown,
+                    parameters,
+                    progress_bar=False,
+                    log_output=False,
+                    kernel_name="python3",
+                    extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
+                )
         except papermill.exceptions.PapermillExecutionError as e:
+            if e.ename == "KeyboardInterrupt":  # between two parts
+                return _stopped(name, "stopped by hand", shown)
             kind = getattr(errors, e.ename, None)
             error, _, remedy = str(e.evalue).partition("\n  remedy: ")
-            if kind is None:  # a mistake in the notebook or in the library, which has no words of its own
+            if e.ename == "OSError":  # a full disk, most likely the evidence's own
+                error, remedy = f"the run's files can't be written: {error}", _ROOM
+            elif kind is None:  # a mistake in the notebook or in the library, which has no words of its own
                 error = f"{e.ename} in cell {e.exec_count}: {error}"
                 remedy = f"look at that cell of {shown}; what the stage had done until then stands in the journal"
-            lost = Verdict(kind.verdict) if kind else Verdict.FAILED
-        except (RuntimeError, KeyboardInterrupt) as e:  # a dead kernel, a second interrupt before it was there
+            lost = Verdict(kind.verdict) if kind else Verdict.ABORTED if e.ename == "OSError" else Verdict.FAILED
+        except KeyboardInterrupt:
+            return _stopped(name, "stopped by hand before it did anything", shown if output.exists() else "")
+        except OSError as e:
+            error, remedy = f"the notebook {shown} can't be written: {e.strerror or e}", _ROOM
+        except RuntimeError as e:  # a dead kernel
             error = f"the notebook's kernel was lost: {str(e).splitlines()[0] if str(e) else type(e).__name__}"
             remedy = "run it again: it takes up where it was"
     events, _ = journal.read(folder / journal.NAME)
@@ -347,44 +383,6 @@ def _set(values: dict[str, str | None]) -> None:
 
 
 @contextlib.contextmanager
-def _interrupts_to_kernel() -> Iterator[None]:
-    """Pass Ctrl-C (and SIGTERM, as a cancel) on to the kernel, whose executor decides what it means."""
-    import psutil
-
-    me = psutil.Process()
-
-    def send() -> bool:
-        found = False
-        for child in me.children():
-            with contextlib.suppress(psutil.Error):
-                if any("ipykernel" in word for word in child.cmdline()):
-                    child.send_signal(signal.SIGINT)
-                    found = True
-        return found
-
-    def interrupted(_number: int, _frame: FrameType | None) -> None:
-        if not send():
-            raise KeyboardInterrupt  # no kernel yet, or no more: nothing is under way
-
-    def terminated(_number: int, _frame: FrameType | None) -> None:
-        interrupted(_number, _frame)
-        threading.Timer(0.3, send).start()
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    kept = {
-        signal.SIGINT: signal.signal(signal.SIGINT, interrupted),
-        signal.SIGTERM: signal.signal(signal.SIGTERM, terminated),
-    }
-    try:
-        yield
-    finally:
-        for number, handler in kept.items():
-            signal.signal(number, handler)
-
-
-@contextlib.contextmanager
 def _followed(folder: Path, before: int, screen: Screen) -> Iterator[None]:
     """Show the journal's new events while the notebook runs."""
     over = threading.Event()
@@ -441,7 +439,8 @@ class Lines:
 
     def event(self, event: dict[str, Any]) -> None:
         if event["event"] == "progress":
-            what = (event["object"], event["phase"], event["waiting_for"])
+            phase = _COUNTED.sub("", event["phase"].partition(",")[0])
+            what = (event["object"], phase, event["waiting_for"])
             if what == self._last and time.monotonic() - self._told < _PROGRESS_LINE_EVERY_S:
                 return
             self._last, self._told = what, time.monotonic()

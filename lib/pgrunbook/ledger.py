@@ -28,6 +28,11 @@ class RunRow:
     finished_at: Any
     rolled_back_at: Any
 
+    @property
+    def open(self) -> bool:
+        """Whether it is under way, or was cut off."""
+        return self.status in ("running", "rolling_back")
+
 
 @dataclass(frozen=True, slots=True)
 class StepRow:

@@ -9,6 +9,7 @@ from typing import Any
 from pgrunbook import changes, errors, sqlfile
 from pgrunbook.audit import Finding
 from pgrunbook.changes import Change, RawSql
+from pgrunbook.changes.alter_column_type import AlterColumnType
 from pgrunbook.changes.create_index import CreateIndex
 from pgrunbook.changes.drop_index import DropIndex
 from pgrunbook.changes.maintain import Maintain
@@ -70,19 +71,30 @@ def mends(picked: Sequence[Finding], database: Database | None) -> tuple[list[Me
     found: list[Mend] = []
     by_hand = [ByHand(f, f.advice or f.doubt) for f in picked if not f.remedy]
     for finding in picked:
-        for statement in _statements(finding, database):
-            made = tuple(changes.typed(statement, {}, {}))
-            if refusal := next((c.refusal() for c in made if isinstance(c, RawSql)), ""):
-                what = f"{statement.sql}; by hand, for a runbook can't take it back: this statement {refusal}"
-                by_hand.append(ByHand(finding, what))
-            elif any(isinstance(c, Maintain) for c in made):
-                what = f"{statement.sql}; by hand, for a runbook can't take it back: it is maintenance"
-                by_hand.append(ByHand(finding, what))
-            else:
-                found.append(Mend(statement, made, (finding,)))
+        made = [(s, tuple(changes.typed(s, {}, {}))) for s in _statements(finding, database)]
+        refused = next((why for _, parts in made for c in parts if (why := _refusal(c))), "")
+        if refused:  # half of a remedy is none
+            text = "; ".join(s.sql for s, _ in made)
+            by_hand.append(ByHand(finding, f"{text}; by hand, for {refused}"))
+        else:
+            found += [Mend(statement, parts, (finding,)) for statement, parts in made]
     found, contrary = _without_contrary(_named(_merged(found), database))
     found, unsafe = _without_uncovered(found, database)
     return sorted(found, key=lambda m: m.rank), [*by_hand, *contrary, *unsafe]
+
+
+def _refusal(change: Change) -> str:
+    """Why a runbook can't carry a change out as it stands; empty where it can."""
+    if isinstance(change, AlterColumnType):
+        return (
+            f"the server rewrites {change.relation} while nobody can read or write it: in a maintenance window; or add "
+            "a column of the new type, fill it in batches, and let it take the old one's name"
+        )
+    if isinstance(change, Maintain):
+        return "a runbook can't take it back: it is maintenance"
+    if isinstance(change, RawSql) and (why := change.refusal()):
+        return f"a runbook can't take it back: this statement {why}"
+    return ""
 
 
 def _statements(finding: Finding, database: Database | None) -> list[SqlStatement]:

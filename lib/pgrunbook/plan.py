@@ -199,6 +199,7 @@ def make(runbook: Runbook, db: Database) -> Plan:
     found = resolved(runbook.changes, names)
     _refuse_twice(found)
     _refuse_gap(found)
+    _refuse_late_drop(found)
     found = gathered(_kept_blocks(found))
     settings = build_settings(runbook.about.build, is_sandbox=db.target.is_sandbox)
     ledger = Ledger(db, runbook.about.ledger.name)
@@ -388,6 +389,25 @@ def _refuse_gap(resolved: Sequence[Change]) -> None:
                     "policies: row security and policies are committed together, so the grant would come before",
                     remedy=f"write the GRANT after the policies of {change.object}",
                 )
+
+
+def _refuse_late_drop(resolved: Sequence[Change]) -> None:
+    """A policy that is dropped for a change which it is in the way of would still be there, as would its table's."""
+    dropped: dict[str, tuple[Change, list[Change]]] = {}
+    for change in resolved:
+        if change.kind == "drop_policy" and change.together and not change.block:
+            dropped[change.subject] = change, []
+        elif change.kind == "create_policy" and change.subject in dropped:
+            drop, between = dropped.pop(change.subject)
+            if between:
+                raise errors.PreflightFailed(
+                    f"the policies of {change.relation} are changed together, in one transaction, so {change.object} "
+                    f"would still be there when line {between[0].written.line} of migrate.sql alters what it reads",
+                    remedy=f"put begin before line {drop.written.line} and commit after line {change.written.line}",
+                )
+        elif change.kind in ("drop_column", "alter_column_type", "drop_function"):
+            for drop, between in dropped.values():
+                between += [change] if change.relation in ("", drop.relation) else []
 
 
 def build_settings(build: Build, *, is_sandbox: bool) -> tuple[tuple[str, str], ...]:

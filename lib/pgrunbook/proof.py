@@ -7,7 +7,7 @@ from typing import Any
 
 from pgrunbook.findings import EXIT_STATUS, Verdict
 
-DONE, THERE, FAILED, DIFFERS, NOT_REACHED = "done", "there before", "failed", "differs", "not reached"
+DONE, THERE, FAILED, DIFFERS, NOT_REACHED = "done", "nothing to do", "failed", "differs", "not reached"
 NO_ROWS = "met no rows"
 AS_BEFORE, IN_PART, KEPT, NOTHING = "as before", "in part", "kept", "nothing to undo"
 

@@ -6,16 +6,17 @@ copy can't show. A BEGIN … COMMIT is carried out apart once, only to know what
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import groupby
 
 from pgrunbook import changes, errors, fingerprint, schema_copy
 from pgrunbook import plan as planning
-from pgrunbook.changes import RawSql
+from pgrunbook.changes import RawSql, State
 from pgrunbook.db import Database, Target
 from pgrunbook.execute import HAD_NOT_BEEN_DONE, Done, Executor
 from pgrunbook.findings import Verdict
@@ -45,6 +46,7 @@ Objects = Mapping[str, str]
 
 _UNTOUCHED = {"there before", "done before"}
 _TOLD = 5
+_SHOWN = 100
 _ON_ANOTHER = (
     "it was tried on an empty database: name the schema that it is for with --target SERVICE (which is only read), or "
     "write one into the runbook's sandbox/schema.sql"
@@ -137,7 +139,7 @@ class _Proof:
                 row.applied = NO_ROWS if row.applied == THERE else DONE
                 self._not_proven.append(f"line {row.line}, {row.step.object}: {_NO_ROWS}")
             if row.applied == THERE:
-                self._not_proven.append(f"line {row.line}, {row.step.object}: it was there before, so is its way back")
+                self._not_proven.append(f"line {row.line}, {row.step.object}: {_needless(row)}, nor a way back tried")
             elif row.irreversible:
                 self._not_proven.append(f"line {row.line}, {row.step.object}: {row.irreversible}")
         verdict = Verdict.FAILED if self._differs else Verdict.PASSED
@@ -199,7 +201,7 @@ class _Proof:
                 self._blame_next("applied", e, self._culprit(made, e))
                 return False
             self._whole = self._before[len(made.steps) + 1]
-            self._verify(session, made)
+            self._verify(session)
         return True
 
     def _culprit(self, made: Plan, error: errors.PgRunbookError) -> Callable[[Row], bool]:
@@ -210,10 +212,12 @@ class _Proof:
             return lambda row: row.step.position == position
         return lambda row: row.applied == NOT_REACHED
 
-    def _verify(self, session: Database, made: Plan) -> None:
-        for step in made.steps:
+    def _verify(self, session: Database) -> None:
+        """What the stage asks: by a plan made anew, since some of the first say what is to be done, whatever stands."""
+        first = _by_part(row.step for row in self._rows.values())
+        for part, step in _by_part(self._plan(session).steps).items():
+            row = self._rows[first[part].position]
             for check in step.change.verify(session):
-                row = self._rows[step.position]
                 if check.verdict is Verdict.FAILED and check.gates:
                     row.applied = FAILED
                     self._blame(row, f"applied, it is {check.measured}, not {check.claimed}; {check.detail}")
@@ -465,6 +469,24 @@ class _Proof:
             self._fail(column, row, word, error)
         else:
             self._differs.append(f"{word}: {getattr(error, 'message', error)}")
+
+
+def _by_part(steps: Iterable[Step]) -> dict[tuple[int, int], Step]:
+    """Steps by their statement, and which of its changes they are: where they stand may depend on what is there."""
+    parts: Counter[int] = Counter()
+    found = {}
+    for step in steps:
+        number = step.change.written.position
+        found[number, parts[number]] = step
+        parts[number] += 1
+    return found
+
+
+def _needless(row: Row) -> str:
+    """Why a statement had nothing to do: it need not have been there before, an earlier line may have seen to it."""
+    seen = row.step.seen
+    why = " ".join(seen.detail.split()) if seen.state is State.PRESENT else "an earlier line sees to it"
+    return f"nothing was to do ({textwrap.shorten(why, _SHOWN, placeholder=' …')})" if why else "nothing was to do"
 
 
 def _names(before: Objects, after: Objects) -> list[str]:

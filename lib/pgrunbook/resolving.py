@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from pgrunbook import errors
-from pgrunbook.changes import Change, Defined, Names
+from pgrunbook.changes import Change, Defined, Names, _anew
 from pgrunbook.changes._neighbours import Neighbours
 from pgrunbook.changes._renames import Moved
 
@@ -27,11 +27,11 @@ def resolved(changes: Sequence[Change], names: Names) -> list[Change]:
     for change in changes:
         found = change.resolve(names)
         _refuse_drop_of_renamed(found, renamed)
-        known = bool(found.relation)
+        related = bool(found.relation)
         found = replace(
             found,
-            fresh=known and names.makes(found.relation),
-            awaited=known and names.awaited(found.relation),
+            fresh=related and names.makes(found.relation),
+            awaited=related and names.awaited(found.relation),
             vacated=found.subject in dropped or (found.makes is not None and names.vacated(str(found.makes))),
             block=change.written.block,
         )
@@ -43,7 +43,10 @@ def resolved(changes: Sequence[Change], names: Names) -> list[Change]:
     neighbours = Neighbours(made)
     _mark_passing(made, neighbours)
     _mark_replacing(made, neighbours)
-    return _each_with_later(made, neighbours)
+    known = _each_with_later(made, neighbours)
+    if anew := _anew.marked(known, neighbours, names.db):
+        return _each_with_later([anew.get(n, c) for n, c in enumerate(known)], neighbours)
+    return known
 
 
 def _refuse_drop_of_renamed(drop: Change, renamed: Mapping[str, Change]) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from pgrunbook import errors
+from pgrunbook import errors, sqlfile
 from pgrunbook.changes import Change
 from pgrunbook.description import Description, OnSqlite
 from pgrunbook.sqlfile import SqlStatement
@@ -98,6 +98,12 @@ class Runbook:
 
     def query(self, name: str) -> Query:
         return next(q for q in self.workload if q.name == name)
+
+    @property
+    def schemas(self) -> list[str]:
+        """Whose tables and indexes it is about: its search_path's, then further ones that its migration names."""
+        named = set[str]().union(*(sqlfile.schemas(c.written) for c in self.changes))
+        return list(dict.fromkeys([*self.about.search_path, *sorted(named)]))
 
     @property
     def probes(self) -> tuple[Assertion, ...]:

@@ -341,24 +341,39 @@ def _on_empty(runbook: Runbook, contents: Contents, target: Target, needed: Need
 
 
 @dataclass(frozen=True, slots=True)
+class _Granted:
+    """Who may do what by default, or in a schema, as catalog/granted.sql says it."""
+
+    head: str
+    target: str
+    grants: list[str]
+    grantees: list[str]
+    usual: list[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Kept:
-    """What an empty database had: schemas, extensions, publications, event triggers, as DROP names them."""
+    """What an empty database had: schemas, extensions, publications, event triggers, as DROP names them; `granted`."""
 
     schemas: tuple[str, ...]
     others: tuple[str, ...]
+    granted: tuple[_Granted, ...]
 
     @classmethod
     def of(cls, session: Database) -> Kept:
         """Those that there are now."""
         schemas = tuple(str(s) for (s,) in session.rows(_SCHEMAS))
         others = tuple(f"{kind} {quoted(str(name))}" for kind, name in session.rows(_OTHERS))
-        return cls(schemas, others)
+        with session.transaction(rollback=True, search_path="pg_catalog"):
+            granted = session.fetch("granted", _Granted, schemas=list(schemas))
+        return cls(schemas, others, tuple(granted))
 
     def empty(self, session: Database) -> None:
         """Drop what came since."""
         now = self.of(session)
         new = [w for w in now.others if w not in self.others]
         new += [f"schema {quoted(s)}" for s in now.schemas if s not in self.schemas]
+        self._grant_as_before(session, now)
         with session.transaction(client_min_messages="warning"):
             for word in new:
                 session.execute(f"drop {word} cascade")
@@ -370,6 +385,19 @@ class Kept:
                 before, found = found, session.rows(_IN_SCHEMA, [list(self.schemas)])
                 if found == before:
                     return
+
+    def _grant_as_before(self, session: Database, now: Kept) -> None:
+        """Give what roles could do by default and in the schemas that stay, and nothing else."""
+        before = {(g.head, g.target): g.grants for g in self.granted}
+        for one in now.granted:
+            wanted = before.get((one.head, one.target), one.usual)
+            if one.grants == wanted or (not one.head and (one.head, one.target) not in before):
+                continue
+            with suppress(errors.StatementFailed), session.transaction():
+                for grantee in one.grantees:
+                    session.execute(f"{one.head}revoke all on {one.target} from {grantee}")
+                for grant in wanted:
+                    session.execute(one.head + grant)
 
 
 def _require_extensions(admin: Database, extensions: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ import functools
 import re
 import tomllib
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -25,11 +25,13 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 _FRONT_OPENS, _FRONT_CLOSES = "/*---", "---*/"
-_TOKEN = postgast.pg_query_pb2.Token
-_KEYWORD = postgast.pg_query_pb2.KeywordKind
+_PB = postgast.pg_query_pb2
+_TOKEN, _KEYWORD = _PB.Token, _PB.KeywordKind
 _ENDS_WORD = re.compile(rb"[\w$)\]\"'\x80-\xff]")
 _PARAM = int(_TOKEN.PARAM)  # as a number: looking an enum's member up costs more than all the rest of a token
 _COMMENTS = (int(_TOKEN.SQL_COMMENT), int(_TOKEN.C_COMMENT))
+_NAMED_BARE = ("function_parameter", "named_arg_expr", "stats_elem", "over", "window_def")
+_RELATIONS = (_PB.OBJECT_TABLE, _PB.OBJECT_INDEX, _PB.OBJECT_VIEW, _PB.OBJECT_MATVIEW, _PB.OBJECT_SEQUENCE)
 _WRITING_NODES = ("insert_stmt", "update_stmt", "delete_stmt", "merge_stmt", "locking_clause", "into_clause")
 
 
@@ -189,12 +191,50 @@ def writes(statement: SqlStatement) -> bool:
     return any(name in _WRITING_NODES for name, _ in walk(statement.node))
 
 
+def schemas(statement: SqlStatement) -> set[str]:
+    """The schemas that a statement names relations of.
+
+    >>> [schemas(s) for s in split('create index on app.t (a); drop index "B b".i, j')]
+    [{'app'}, {'B b'}]
+    """
+    named = {str(node.schemaname) for _, node in walk(statement.node) if node.DESCRIPTOR.name == "RangeVar"}  # type: ignore[attr-defined]
+    if statement.node_kind == "drop_stmt" and statement.node.remove_type in _RELATIONS:  # type: ignore[attr-defined]
+        lists = [item.list.items for item in statement.node.objects]  # type: ignore[attr-defined]
+        named |= {str(names[-2].string.sval) for names in lists if len(names) > 1}
+    return named - {""}
+
+
 def rewritten(sql: str, edit: Callable[[Any], None]) -> str:
     """One statement after `edit` changed its inner node, in PostgreSQL's own spelling."""
     tree = postgast.parse(sql)
     item = tree.stmts[0].stmt
     edit(getattr(item, item.WhichOneof("node")))
-    return str(postgast.deparse(tree))
+    return deparsed(tree)
+
+
+def deparsed(tree: Message) -> str:
+    """The SQL of a tree in PostgreSQL's own spelling; the tree is left as it is.
+
+    >>> deparsed(postgast.parse('select f("userId" => 1)'))
+    'SELECT f("userId" := 1)'
+    """
+    spelled = type(tree)()
+    spelled.CopyFrom(tree)
+    for node, name in _bare_names(spelled):
+        setattr(node, name, quoted(getattr(node, name)))
+    return str(postgast.deparse(spelled))
+
+
+def _bare_names(tree: Message) -> Iterator[tuple[Any, str]]:
+    """Where names stand that the library's deparser does not quote: a node and its field."""
+    found: list[tuple[str, Any]] = walk(tree)
+    for place, node in found:
+        if place in _NAMED_BARE and node.name:
+            yield node, "name"
+        elif place == "join_using_alias":
+            yield node, "aliasname"
+        elif place == "fk_del_set_cols":
+            yield node.string, "sval"
 
 
 def renumbered(sql: str, first: int) -> str:

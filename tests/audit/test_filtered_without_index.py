@@ -125,7 +125,7 @@ def test_filters_without_an_index__are_found_and_nothing_else(place: Place, fact
         partitioned = object_ == "public.parts (key)"
         assert finding.level == ("important" if "calls" in object_ else "routine"), object_
         assert finding.remedy.startswith("create index idx_" if partitioned else "create index concurrently "), object_
-        assert finding.remedy.endswith(f"on {finding.relation} {columns};"), finding.remedy
+        assert finding.remedy.partition("\n")[0].endswith(f"on {finding.relation} {columns};"), finding.remedy
         assert bool(finding.advice) == (partitioned or "old" in object_)
         assert not finding.doubt.startswith("There are no statistics")
     for object_, name in (
@@ -144,6 +144,7 @@ def test_evidence_of_a_filter__names_statements_calls_and_rows(place: Place, fac
     assert finding.detail.startswith("12,000 rows; no index serves query ")
     assert "12,000 rows looked at where 1 would do" in finding.detail
     assert finding.weight == pytest.approx(120 * 2 * 12_000, rel=0.01)
+    assert found(place, LINT, facts)["public.parts (key)"].detail.startswith("3,000 rows; ")  # those of its partitions
 
 
 @pytest.mark.parametrize(("calls", "seconds", "share", "level"), [
@@ -189,6 +190,27 @@ def test_index_for_a_filter__mends_it(database: Place) -> None:
     assert found(database, LINT, told(database)).keys() == {"public.calls (code)"}
 
 
+def test_filter_of_a_value_that_is_nowhere__comes_before_the_order(database: Place) -> None:
+    """By the order alone such a search would go through the whole index, though all rows have one state."""
+    database.run(*MADE[:3], "update calls set state = 'done'", "analyze calls")
+    database.run("select id from calls where state = 'open' order by made limit 5")
+    assert found(database, LINT, told(database)).keys() == {"public.calls (state, made)"}
+
+
+def test_filter_of_tables_that_inherit__is_mended_on_each(database: Place) -> None:
+    """An index is not inherited: the remedy makes one for every table, but where it is there."""
+    heirs = [text for text in MADE if " old " in text or "older" in text]
+    database.run(MADE[0], *heirs, "create table oldest () inherits (old)", "create index on oldest (key)", "analyze")
+    database.run(*LACKING["public.old (key)"][0])
+    (finding,) = found(database, LINT, told(database)).values()
+    assert [line.split(" on ")[1] for line in finding.remedy.splitlines()] == [
+        "public.old (key);",
+        "public.older (key);",
+    ]
+    database.run(*finding.remedy.splitlines())
+    assert not found(database, LINT, told(database))
+
+
 def test_filter_of_a_constant__may_be_served_by_a_partial_index(database: Place) -> None:
     """A condition `state = 's1'` is taken to hold where the statement compares the state too."""
     database.run(*MADE[:3], "select id from calls where token = 'a' and state = 's1'")
@@ -207,7 +229,8 @@ def test_filter_by_a_policy__counts_as_the_statements_own(database: Place) -> No
         "alter table calls enable row level security",
     )
     facts = told(database)
-    rules = [{"relation": oid(database, "calls"), "permissive": True, "columns": [4]}]
+    rules = [{"relation": oid(database, "calls"), "command": "select", "permissive": True, "columns": [4]}]
+    others = [{**rules[0], "command": "delete"}]
     database.run("create role reader_of_calls")
     try:
         given = [{**s, "roles": ["reader_of_calls"]} for s in facts.statements or ()]
@@ -215,6 +238,7 @@ def test_filter_by_a_policy__counts_as_the_statements_own(database: Place) -> No
         assert found(database, LINT, replace(facts, statements=given, policies=rules)).keys() == {
             "public.calls (agent, r)"
         }
+        assert found(database, LINT, replace(facts, statements=given, policies=others)).keys() == {"public.calls (r)"}
         assert found(database, LINT, replace(facts, policies=rules)).keys() == {"public.calls (r)"}  # who passes it
     finally:
         database.run("drop role reader_of_calls")

@@ -192,7 +192,7 @@ def test_unbounded_results__are_found_but_those_of_a_key(told: Told) -> None:
 
 
 def test_a_deep_offset__is_told_from_blocks_and_rows(told: Told) -> None:
-    """Blocks far above the rows returned, also where a few blocks hold many rows; first pages and joins are not."""
+    """Blocks far above the rows returned, also where a few blocks hold many rows; not first pages, joins and short lists."""
     pretend(told.place, "orders", 100_000)
     page = {"calls": 10, "rows": 200, "limited": True, "offset": True, "ordered": True, "mean_ms": 20.0}
     told.ran("deep", "orders", order=("placed", "id"), **page, blocks=5000, text="select $1")
@@ -202,6 +202,7 @@ def test_a_deep_offset__is_told_from_blocks_and_rows(told: Told) -> None:
     told.ran("by region", "orders", by=("region",), order=("id",), **page, blocks=5000)
     told.ran("no row", "orders", **{**page, "rows": 0}, blocks=1000)
     told.ran("first page", "orders", order=("id",), **page, blocks=990)
+    told.ran("short list", "settings", by=("active",), order=("key",), **page, blocks=5000)
     told.ran("side by side", "orders", by=("customer_id",), order=("placed",), **page, blocks=1500)
     told.ran("joins", "orders", "customers", "lines", **page, blocks=5000)
     told.ran("limit", "orders", **{**page, "offset": False}, blocks=5000)

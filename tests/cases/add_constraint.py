@@ -45,4 +45,22 @@ CASES = (
         (*ROWS, "create unique index t_ids on t (id)", "comment on index t_ids is 'one each'"),
         'alter table t add constraint "T key" primary key (id, "C d"), add constraint t_key unique using index t_ids',
     ),
+    Case(
+        "primary_key_over_an_index_in_the_place_of_another_of_its_name",
+        (
+            "create table t (id int primary key, a int not null)",
+            "insert into t select i, i from generate_series(1, 20) i",
+        ),
+        "create unique index concurrently t_new on t (id, a);\n"
+        "alter table t drop constraint t_pkey, add constraint t_pkey primary key using index t_new",
+    ),
+    Case(
+        "in_the_place_of_another",
+        (
+            "create table t (id int, a int)",
+            "insert into t select i, i from generate_series(1, 200) i",
+            "alter table t add constraint c check (a > 0)",
+        ),
+        "alter table t drop constraint c;\nalter table t add constraint c check (a >= 0);",
+    ),
 )

@@ -22,4 +22,9 @@ CASES = (
          roles=("case_reader",)),
     # a view loses no column by CREATE OR REPLACE: the way back drops it
     Case("replaced_by_more_columns", OLD, "create or replace view v as select id, who from t;", roles=("case_reader",)),
+    Case("replaced_over_a_new_column", OLD,
+         "alter table t add column c int; create or replace view v as select id, c from t where who = 'x';",
+         roles=("case_reader",)),
+    Case("replaced_by_all_columns_in_one_transaction", (*TABLE, "create view v as select * from t"),
+         "begin; alter table t add column c int; create or replace view v as select * from t; commit;"),
 )  # fmt: skip

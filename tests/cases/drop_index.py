@@ -37,4 +37,14 @@ CASES = (
         ),
         "drop index if exists t_a",
     ),
+    Case(
+        "made_anew",
+        (
+            "create table t (id int, a int)",
+            "insert into t select i, i from generate_series(1, 200) i",
+            "create index t_a on t (a)",
+            "comment on index t_a is 'old'",
+        ),
+        "drop index t_a;\ncreate index t_a on t (a, id);",
+    ),
 )

@@ -83,6 +83,9 @@ def test_forth_and_back__leaves_schema_and_rows_as_they_were(on: db.Database) ->
         "alter table t alter x drop default; alter table t alter x type mood using x::mood;"
         " alter table t alter x set default 'sad'",
         "alter table t add column m mood default 'sad'; alter table t alter m type text",
+        # an enum rewritten: its successor is made by the same migration, and takes its name in the end
+        "create type app.fewer as enum ('x', 'y'); alter table t alter x drop default;"
+        " alter table t alter x type app.fewer using x::text::app.fewer",
     ):
         forth_and_back(on, text, concurrently=False)
     forth_and_back(on, 'alter table t alter x type varchar collate "C"')
@@ -114,6 +117,31 @@ def test_what_blocks_or_loses__has_to_be_accepted(on: db.Database) -> None:
     assert "USING makes other values" in using.refusal()
     known = changes.again(change.kind, change.resolved_sql(), change.options.model_dump(), 1)
     assert known.irreversible == "it is meant"
+
+
+def test_an_enum_rewritten__comes_back_with_its_rows(database: Place, project: Project) -> None:
+    """By way of its text, into an enum of the same migration that takes its name; a new value is told beforehand."""
+    database.run(
+        "create type mood as enum ('sad', 'ok', 'old')", "create table t (id int primary key, m mood not null)",
+        "insert into t values (1, 'sad'), (2, 'ok')",
+    )  # fmt: skip
+    up = """
+    create type fewer as enum ('ok', 'sad', 'new');
+    alter table t alter column m type fewer using (m::text::fewer);
+    drop type mood;
+    alter type fewer rename to mood;
+    """
+    project.runbook("moods", up, toml="[objects.statement_2]\nconcurrently = false\n")
+    run_id = project.forward("moods", database.target)
+    project.stage("verify", "moods", database.target, run_id=run_id)
+    database.run("update t set m = 'new' where id = 1")
+    with pytest.raises(errors.CheckFailed, match=r"values of public\.t\.m that"):
+        project.stage("rollback", "moods", database.target, run_id=run_id)
+    database.run("update t set m = 'sad' where id = 1")
+    project.stage("rollback", "moods", database.target, run_id=run_id)
+    with database.connect() as on:
+        assert on.rows("select id, m::text from t order by id") == [(1, "sad"), (2, "ok")]
+        assert on.value("select enum_range(null::mood)::text") == "{sad,ok,old}"
 
 
 def changes_of(text: str):

@@ -16,6 +16,8 @@ create schema app;
 create table app."Tbl" (id int, "Key" text, a int, "b c" text, j json, primary key ("Key", id));
 insert into app."Tbl" select i, 'k', case when i > 50 then i end, null, '{}' from generate_series(1, 100) i;
 create table app.keyless (a int);
+create table app.ruled (id int primary key, a int);
+create rule "R r" as on update to app.ruled do also nothing;
 create table app.parent (id int primary key, a int);
 create table app.child () inherits (app.parent);
 create table app.other (id int primary key, a int);
@@ -44,6 +46,7 @@ REFUSED = {
     "update keyless set a = 1": "app.keyless has no primary key",
     'update "Tbl" set id = 1': "id is in the primary key",
     "update parent set a = 1": "tables that inherit from it",
+    "update ruled set a = 1": 'rules on UPDATE ("R r")',
     "update v set a = 1": "app.v is a view",
     "update nowhere set a = 1": "nowhere does not exist",
 }

@@ -122,6 +122,30 @@ def test_do_blocks__that_guard_a_statement_are_that_statement(on: db.Database) -
     forth_and_back(on, several)
 
 
+def test_do_blocks__that_guard_a_drop_by_its_name_are_that_drop(on: db.Database) -> None:
+    """A look for the name alone, and its table and schema; what asks for more may not be done where it is there."""
+    look = "select 1 from information_schema.columns where table_name = 't' and column_name = 'old'"
+    keys = "select 1 from pg_constraint where conname = 't_pkey' and conrelid = 'app.t'::regclass"
+    for guard, text, kind in (
+        (f"exists ({keys})", "alter table app.t drop constraint t_pkey", "drop_constraint"),
+        (f"not exists ({keys})", "alter table app.t add primary key (a)", "set_not_null"),
+        (f"exists ({look})", "alter table t drop column old", "drop_column"),
+        (f"exists ({look} and table_schema = 'public')", "alter table t rename column old to new", "rename"),
+        ("exists (select from pg_policies where policyname = 'p')", "drop policy p on app.t", "drop_policy"),
+        ("exists (select from pg_type where typname = 'm')", "drop type app.m", "drop_type"),
+        (f"exists ({look} and data_type = 'text')", "alter table t drop column old", "raw_sql"),
+        (f"exists ({look} and table_schema = 'x')", "alter table t drop column old", "raw_sql"),
+        (f"exists ({look})", "alter table t drop column old, drop column other", "raw_sql"),
+        ("exists (select from pg_attribute where attname = 'old' and attnotnull)", "alter table t drop old", "raw_sql"),
+        ("exists (select from pg_attribute where attname = 'old' and attnum = 3)", "alter table t drop old", "raw_sql"),
+        ("exists (select from t where a = 'm')", "drop type m", "raw_sql"),
+    ):
+        block = f"do $body$ begin if {guard} then {text}; end if; end $body$"
+        assert typed(block)[0].kind == kind, block
+    block = "do $$ begin if exists (select from pg_class where relname = 'i') then drop index app.i; end if; end $$"
+    assert state(on, block) == "present"
+
+
 def test_other_do_blocks__stay_what_they_are() -> None:
     """What else they catch, do, or look for can't be told from what the plan does; a check stays a check."""
     for body in (

@@ -93,6 +93,20 @@ def test_a_view_on_which_another_stands__is_not_dropped_with_it(on: db.Database)
         run(on, change.undo(change.capture(on)))
 
 
+def test_a_way_back_that_others_are_in_the_way_of__is_told_before(on: db.Database) -> None:
+    """Columns that came with the new view go only with the view, which others read; where none came there is a way."""
+    on.execute("create view v as select id from t")
+    on.execute("create view w as select * from v")
+    (change,) = planned(on, "create or replace view v as select id, who from t")
+    seen = change.standing(on)
+    assert (seen.state, "view app.w" in seen.detail) == (State.DIFFERENT, True)
+    assert "rollback.sql" in change.if_different
+    assert state(on, "create or replace view v as select id + 1 as id from t") == "absent"
+    assert state(on, "drop view w; create or replace view v as select id, who from t") == "absent"
+    on.execute("create policy p on t using (exists (select from v))")
+    forth_and_back(on, "create or replace view v as select id * 2 as id from t")
+
+
 def test_what_the_server_does_not_replace__is_different_with_its_reason(on: db.Database) -> None:
     """Fewer columns, another type, another name."""
     on.execute("create view v as select id, who from t")

@@ -94,7 +94,6 @@ def carried_out(on: db.Database, text: str) -> str:
         "grant create on tablespace x to pgrb_app",
         "grant select on t to pgrb_app granted by current_user",
         "revoke select on t from pgrb_app cascade",
-        "alter default privileges grant select on tables to pgrb_app",
         "grant select on t to pgrb_app; revoke all on all functions in schema app from public",
     ],
 )

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import postgast
 
-from pgrunbook.sqlfile import quoted
+from pgrunbook.sqlfile import deparsed, quoted
 
 _PB = postgast.pg_query_pb2
 Scope = Literal["row", "inner", "once"]
@@ -142,7 +142,7 @@ class Clause:
         kept = [(node, _copy(node)) for node, _ in outermost]
         for node, returns in outermost:
             node.CopyFrom(_selected(node, returns))
-        text = str(postgast.deparse(self._tree)).removeprefix("SELECT ")
+        text = deparsed(self._tree).removeprefix("SELECT ")
         for node, before in kept:
             node.CopyFrom(before)
         return text

@@ -11,7 +11,7 @@ import postgast
 
 from pgrunbook import sqlfile
 from pgrunbook.audit.sampler import Compared, Test
-from pgrunbook.sqlfile import quoted
+from pgrunbook.sqlfile import deparsed, quoted
 
 _PB = postgast.pg_query_pb2
 _TESTS: dict[str, Test] = {
@@ -180,7 +180,7 @@ def expression_text(node: Any) -> str:
     """An expression's text."""
     tree = postgast.parse("select 1")
     tree.stmts[0].stmt.select_stmt.target_list[0].res_target.val.CopyFrom(node)
-    return str(postgast.deparse(tree)).removeprefix("SELECT ")
+    return deparsed(tree).removeprefix("SELECT ")
 
 
 def kinds(node: Any) -> set[str]:

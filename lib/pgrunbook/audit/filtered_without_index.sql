@@ -38,7 +38,7 @@ many as materialized (
 -- `page`: the rows of an answer up to its LIMIT, a hundred where one row is made of them. `cut`: a scan may end early.
 statement as materialized (
   select
-    s.id, s.calls, s.rows / s.calls as returned, nullif(s.blocks, 0) / s.calls as blocks, s.roles, f.simple,
+    s.id, s.kind, s.calls, s.rows / s.calls as returned, nullif(s.blocks, 0) / s.calls as blocks, s.roles, f.simple,
     pg_catalog.jsonb_array_length(s.relations) = 1 as only,
     case when f.aggregate then 100 else greatest(s.rows / s.calls, 1) end as page,
     s.limited and not s.ordered and not f.aggregate as cut,
@@ -46,7 +46,7 @@ statement as materialized (
     s.calls >= 100 or s.share >= 0.02 or s.calls >= 10 and s.calls * 3600 >= s.seconds as often
   from pg_catalog.jsonb_to_recordset(%(statements)s::jsonb) as s(
     id text, calls float8, rows float8, blocks float8, share float8, seconds float8, limited bool, ordered bool,
-    aggregate bool, simple bool, roles jsonb, relations jsonb
+    aggregate bool, simple bool, roles jsonb, relations jsonb, kind text
   )
   cross join lateral (select coalesce(s.aggregate, false) as aggregate, coalesce(s.simple, false) as simple) f
   where s.calls > 0
@@ -101,9 +101,9 @@ volume as materialized (
       case when c.reltuples > 0 then c.reltuples else pg_catalog.pg_stat_get_live_tuples(c.oid) end::float8
     ) as rows,
     pg_catalog.sum(c.relpages) as pages,
-    (pg_catalog.array_agg(c.oid order by c.reltuples desc, c.oid) filter (where c.relkind <> 'p'))[1] as leaf
+    (pg_catalog.array_agg(c.oid order by c.reltuples desc, c.oid))[1] as leaf
   from part p
-  join pg_catalog.pg_class c on c.oid = p.oid
+  join pg_catalog.pg_class c on c.oid = p.oid and c.relkind <> 'p'  -- its rows are those of its partitions
   group by p.rel
 ),
 -- An OR whose branches are all about one table is served by an index for each: each branch is looked at by itself.
@@ -123,18 +123,20 @@ branch as materialized (
 ),
 -- What a policy compares is tested as well, though the statement does not say so.
 policy as materialized (
-  select p.relation as rel, a.attname::text as name, r.relowner
-  from pg_catalog.jsonb_to_recordset(%(policies)s::jsonb) as p(relation oid, permissive bool, columns int2[])
+  select p.relation as rel, a.attname::text as name, r.relowner, p.command
+  from pg_catalog.jsonb_to_recordset(%(policies)s::jsonb) as p(
+    relation oid, command text, permissive bool, columns int2[]
+  )
   join relation r on r.oid = p.relation and r.relrowsecurity
   join pg_catalog.pg_attribute a on a.attrelid = p.relation and a.attnum = any (p.columns)
   where p.permissive
-  group by p.relation, a.attname, r.relowner
+  group by p.relation, a.attname, r.relowner, p.command
 ),
 held as (
   select t.id, t.rel, t.occ, p.name
   from policy p
   join test t on t.rel = p.rel
-  join statement s on s.id = t.id
+  join statement s on s.id = t.id and p.command in ('all', 'select', s.kind)
   join pg_catalog.pg_roles r on s.roles ? r.rolname::text and not (r.rolsuper or r.rolbypassrls) and r.oid <> p.relowner
   group by t.id, t.rel, t.occ, p.name
 ),
@@ -395,7 +397,7 @@ best as materialized (
 -- index that is used by a range, whose value is not known, one row a block is sure. `driven`: joined from few rows.
 judged as materialized (
   select
-    u.*, s.calls, s.blocks, s.often, r.root, b.relname as by, b.assumed, b.ranged, m.measured, m.scans, m.driven,
+    u.*, s.calls, s.blocks, s.often, s.only and s.returned < 0.5 as empty, r.root, b.relname as by, b.assumed, b.ranged, m.measured, m.scans, m.driven,
     d.name as joined, d.times, u.ordered and alone.is as sorts,
     least(
       b.looked, whole.looked, s.blocks * greatest(u.rows / nullif(v.pages, 0), 1),
@@ -437,16 +439,17 @@ judged as materialized (
 wanting as materialized (
   select
     j.use, j.id, j.rel, j.root, j.rows, j.calls, j.blocks, j.often, j.measured, j.driven, j.joined, j.times, j.sorts,
-    j.ranged, j.assumed, j.needs,
+    j.ranged, j.assumed, j.needs, j.empty,
     case when j.scans then j.rows else j.looked end as looked, case when not j.scans then j.by end as by
   from judged j
   left join many on true
   where j.looked >= 100 and j.looked >= 10 * j.needs and (j.filtered or j.sorts or j.driven)
 ),
--- What each term would be in the index. A policy's column counts where the statement says nothing of equality itself.
+-- What each term would be in the index. Where no row is found, the values asked for are not those of the statistics,
+-- and all that is compared narrows; by the order alone such a search would go through all. A policy's column counts where the statement says nothing of equality itself.
 pick as materialized (
   select
-    w.use, w.root, w.rows, t.key, t.ddl, t.name, t.nulls, t.unknown, t.loose, t.ordered and w.sorts as sorts,
+    w.use, w.root, w.rows, t.key, t.ddl, t.name, t.nulls, t.unknown, t.loose, t.ordered and w.sorts as sorts, w.empty,
     case when j.here and not t.equal then t.join_share else t.share end as share,
     case
       when t.same or j.here then 'equal'
@@ -486,7 +489,7 @@ ranked as (
 equal as materialized (
   select r.*, pg_catalog.count(*) over (partition by r.root, r.key) as shared
   from ranked r
-  where r.share < 0.9 and (r.n = 1 or r.before > 10)
+  where (r.share < 0.9 or r.empty) and (r.n = 1 or r.before > 10)
 ),
 remaining as materialized (
   select
@@ -672,13 +675,13 @@ select
     case when d.statements > 3 then pg_catalog.format(' and %%s statements more', d.statements - 3) else '' end
   ) as detail,
   pg_catalog.format(
-    'create index %%s%%I on %%s (%%s)%%s;',
-    case d.relkind when 'p' then '' else 'concurrently ' end, d.name, d.q, d.keys, d.condition
+    'create index %%s%%I on %%s (%%s)%%s;%%s',
+    case d.relkind when 'p' then '' else 'concurrently ' end, d.name, d.q, d.keys, d.condition, h.statements
   ) as remedy,
   case
     when d.relkind = 'p' then 'It blocks the writes to each partition while it is built there; pgrunbook''s migration '
       'builds partition by partition, concurrently, and attaches them.'
-    when d.inherited then 'Tables inherit from it: each of them needs the same index.'
+    when d.inherited then 'Tables inherit from it: each of them has its own index.'
     else ''
   end as advice,
   pg_catalog.concat_ws(' ',
@@ -690,4 +693,20 @@ select
   ) as doubt,
   d.weight::float8 as weight
 from named d
+cross join lateral (  -- of the tables that inherit, those that have no such index
+  select coalesce(pg_catalog.string_agg(pg_catalog.format(
+    E'\ncreate index concurrently on %%I.%%I (%%s)%%s;', n.nspname, c.relname, d.keys, d.condition
+  ), '' order by n.nspname, c.relname), '') as statements
+  from part p
+  join pg_catalog.pg_class c on c.oid = p.oid
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  where d.inherited and p.rel = d.root and p.oid <> d.root
+    and not exists (
+      select
+      from pg_catalog.pg_index i
+      where i.indrelid = c.oid and i.indisvalid and i.indpred is null and pg_catalog.regexp_replace(
+          pg_catalog.pg_get_indexdef(i.indexrelid), '^.* USING btree ', '') in (
+            '(' || d.keys || ')', '(' || d.keys || ' DESC)')
+    )
+) h
 order by 8 desc, 1

@@ -174,7 +174,8 @@ select
     case
       when t.partitioned then 'It is partitioned: detach the oldest partitions, and drop or archive them.'
       when t.old is not null then pg_catalog.format(
-        'Partition it by month of %%I: the lint partition_candidate has the statements for it.', t."column"
+        'Partition it by month of %%I: the lint partition_candidate has the statements for it%%s.', t."column",
+        case when t.rows + t.rows_a_day * 180 < 10000000 then ', from half a year ahead' else '' end
       )
       else 'Partition it by time if its rows follow a time column (see the lint partition_candidate), else by ranges '
         'of its key.'

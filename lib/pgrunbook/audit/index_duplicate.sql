@@ -3,11 +3,11 @@ title = "Duplicate index"
 group = "indexes"
 says = """
 Another index of the table is the same in all that matters: access method, columns or expressions, operator classes,
-collations, order of values and of nulls, included columns, condition. One of the two does the work, both are kept up by
-every write. Other names, storage parameters and tablespaces make no difference.
+collations, order of values and of nulls (or, of B-trees, all of them reversed), included columns, condition. One of the
+two does the work, both are kept up by every write. Other names, storage parameters and tablespaces make no difference.
 
 The one to drop is never stricter than the one that stays: not the unique of the two, nor the constraint's, nor the
-replica identity; of equal ones the younger. A unique constraint over the columns of the primary key is told as well.
+replica identity; of equal ones that which nothing reads, else the younger. A unique constraint over the columns of the primary key is told as well.
 Always routine.
 """
 mend = "Drop the one that does less, concurrently; a constraint is dropped with ALTER TABLE."
@@ -16,6 +16,7 @@ Statements that name an index (hints of pg_hint_plan, REINDEX, CLUSTER, ON CONFL
 may also have been built on purpose, to take the other's place: then drop the other.
 """
 ---*/
+-- An option's bits are descending and nulls first: with both turned round the index is read backwards.
 -- Pairs are found by what can be hashed; texts of expressions and conditions are made for those alone.
 with rel as materialized (
   select c.oid, pg_catalog.format('%%I.%%I', n.nspname, c.relname) as q
@@ -33,24 +34,30 @@ ind as materialized (
     i.indexrelid, i.indrelid, rel.q, ic.relname, ic.relnamespace, ic.relkind, ic.relpages, ic.relam,
     i.indkey[0] as first, (i.indkey::int2[])[0:i.indnkeyatts - 1] as keys, (i.indkey::int2[])[i.indnkeyatts:] as more,
     i.indnatts,
-    i.indclass, i.indcollation, i.indoption::int2[] as indoption, i.indexprs, i.indpred,
+    i.indclass, i.indcollation, (i.indoption::int2[])[0:] as options,  -- a slice counts from 1, as an array that is made
+    i.indexprs, i.indpred,
+    am.amname = 'btree' as tree,
     i.indisunique, i.indisexclusion, i.indimmediate, i.indisreplident, i.indisclustered,
     ic.relispartition as attached
   from rel
   join pg_catalog.pg_index i on i.indrelid = rel.oid
   join pg_catalog.pg_class ic on ic.oid = i.indexrelid
+  join pg_catalog.pg_am am on am.oid = ic.relam
   where i.indisvalid and i.indislive
 ),
 pair as materialized (
   -- the other one's columns come along: joined again, an estimate of one pair would make a loop over all indexes
   select a.*, b.indexrelid as other, b.relname as b_relname, b.indisunique as b_unique, b.indimmediate as b_immediate,
-    b.indisreplident as b_replident, b.attached as b_attached, b.indexprs as b_exprs, b.indpred as b_pred
+    b.indisreplident as b_replident, b.attached as b_attached, b.indexprs as b_exprs, b.indpred as b_pred,
+    a.options <> b.options as backwards
   from ind a
   join ind b on b.indrelid = a.indrelid and b.first = a.first and b.relam = a.relam and b.indclass = a.indclass
     and b.indcollation = a.indcollation
   where a.indexrelid <> b.indexrelid
     and not (a.indisexclusion or a.indisreplident or a.attached)
-    and a.keys = b.keys and a.indoption = b.indoption
+    and a.keys = b.keys and (a.options = b.options or a.tree and a.options = array(
+      select (3 - u.o)::int2 from pg_catalog.unnest(b.options) with ordinality u(o, k) order by u.k
+    ))
     and a.indnatts = b.indnatts and a.more @> b.more and a.more <@ b.more
     and (a.indexprs is null) = (b.indexprs is null)
     and (a.indpred is null) = (b.indpred is null)
@@ -75,9 +82,9 @@ redundant as (
   join standing sb on sb.indexrelid = a.other
   cross join lateral (values (
     array[sa.contype <> 'p', sa.contype = '', not a.indisreplident, not a.indisunique, not a.indimmediate,
-      not sa.nulls_equal, not a.attached, not sa.referenced],
+      not sa.nulls_equal, not a.attached, not sa.referenced, pg_catalog.pg_stat_get_numscans(a.indexrelid) = 0],
     array[sb.contype <> 'p', sb.contype = '', not a.b_replident, not a.b_unique, not a.b_immediate,
-      not sb.nulls_equal, not a.b_attached, not sb.referenced]
+      not sb.nulls_equal, not a.b_attached, not sb.referenced, pg_catalog.pg_stat_get_numscans(a.other) = 0]
   )) r(own, others)
   where (r.others, a.other) < (r.own, a.indexrelid)
     and (not a.indisunique
@@ -97,8 +104,9 @@ select
   r.q as relation,
   'routine' as level,
   pg_catalog.format(
-    'the same as %%s%%s: %%s; %%s',
+    'the same as %%s%%s%%s: %%s; %%s',
     r.keeper,
+    case when r.backwards then ', read backwards' else '' end,
     case r.keeper_type
       when 'p' then ', the primary key'
       when 'u' then ', a unique constraint'

@@ -61,7 +61,8 @@ told as (
     twin.name as twin,
     missing.list as missing,
     missing.n as missing_n,
-    coalesce(con.contype in ('p', 'u', 'x'), false) as of_constraint
+    coalesce(con.contype in ('p', 'u', 'x'), false) as of_constraint,
+    equal.columns
   from invalid i
   left join pg_catalog.pg_constraint con on con.conindid = i.indexrelid and con.contype in ('p', 'u', 'x')
   cross join lateral (
@@ -93,6 +94,19 @@ told as (
         )
     ) p
   ) missing
+  left join lateral (  -- by the statistics rows are equal: even all combinations of values are less than the rows
+    select pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' order by k.n) as columns
+    from pg_catalog.unnest(i.indkey::int2[]) with ordinality k(attnum, n)
+    join pg_catalog.pg_class c on c.oid = i.indrelid
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    left join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+    left join pg_catalog.pg_stats s
+      on s.schemaname = n.nspname and s.tablename = c.relname and s.attname = a.attname and not s.inherited
+    where i.indisunique and i.indpred is null and k.n <= i.indnkeyatts
+    having pg_catalog.exp(pg_catalog.sum(pg_catalog.ln(greatest(s.n_distinct, 1))))
+      < 0.5 * pg_catalog.min(c.reltuples * (1 - s.null_frac))
+      and pg_catalog.bool_and(coalesce(s.n_distinct > 0, false))
+  ) equal on true
   where i.indexrelid not in (select index_relid from building where index_relid is not null)
     and i.indexrelid not in (select relation from locked where relation is not null)
     and not (i.leftover and i.indrelid in (select relid from building where relid is not null))
@@ -121,6 +135,7 @@ select
     when t.relkind = 'I' then ''
     when not t.attached and not t.of_constraint and (t.leftover or not t.indislive or t.twin <> '')
       then pg_catalog.format('drop index concurrently %%s;', t.object)
+    when t.columns <> '' then ''
     else pg_catalog.format('reindex index concurrently %%s;', t.object)
   end as remedy,
   case
@@ -130,6 +145,12 @@ select
         'alter index %%s attach partition … for each: with the last one it becomes valid.', t.object)
     when t.relkind = 'I'
       then pg_catalog.format('Attach one of them once more: alter index %%s attach partition …', t.object)
+    when t.columns <> '' and not t.leftover and t.twin is null
+      then pg_catalog.format(
+        'By the statistics there are rows equal in (%%s), so that it can''t be built, and a try would leave another '
+        'invalid one. Mend them (select %%s, count(*) from %%s group by %%s having count(*) > 1), then reindex index '
+        'concurrently %%s; or give the rule up: drop index concurrently %%s.',
+        t.columns, t.columns, t.q, t.columns, t.object, t.object)
     when t.indisunique and not t.leftover and t.twin is null
       then 'Rows that are equal and may not be make the rebuild fail as the build did: find and mend them before.'
     else ''

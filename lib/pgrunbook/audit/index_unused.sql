@@ -106,7 +106,7 @@ remembered as (
     (pg_catalog.pg_stat_get_last_analyze_time(c.oid)),
     (pg_catalog.pg_stat_get_last_autoanalyze_time(c.oid))
   ) t(at)
-  where c.relkind in ('r', 'm', 't')
+  where c.relkind in ('r', 'm', 't') and not c.relisshared  -- those are older than a new database
 ),
 clock as materialized (
   select

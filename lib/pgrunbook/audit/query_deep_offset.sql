@@ -3,7 +3,8 @@ title = "Deep OFFSET"
 group = "workload"
 says = """
 A SELECT with OFFSET touches at least 100 blocks a call, and more than ten times what it returns: over ten blocks for
-each row and table, or over ten times the rows, as far as blocks tell rows. All rows before the page are read and thrown
+each row and table, or over ten times the rows, as far as blocks tell rows; not where what it compares for equality
+leaves less than 1,000 rows, by the statistics. All rows before the page are read and thrown
 away, so every page is slower than the one before. Important where the mean is above 100 ms. Told from
 pg_stat_statements, which doesn't keep the offset itself: pages in front (OFFSET 0) are averaged in."""
 mend = """
@@ -69,6 +70,17 @@ with paged as materialized (
   from tests
   where op = 'eq' and expression = ''
   group by 1, 2
+), short as materialized (  -- lists in which no OFFSET is deep, those of the commonest value
+  select e.id
+  from equal e
+  join own o on o.id = e.id and o.tables = 1
+  join pg_catalog.pg_class c on c.oid = e.relation and c.reltuples > 0
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum = any (e.columns)
+  join pg_catalog.pg_stats s on s.schemaname = n.nspname and s.tablename = c.relname and s.attname = a.attname
+  cross join lateral (select case when s.n_distinct < 0 then -s.n_distinct * c.reltuples else s.n_distinct end) d(values)
+  where 1000 > greatest(c.reltuples / greatest(d.values, 1), c.reltuples * (s.most_common_freqs)[1])
+  group by e.id
 ), served as materialized (
   -- an index whose columns are those compared with one value each, then the first of the order; `whole`: all of those
   select o.id,
@@ -141,6 +153,7 @@ from paged p
 join own o using (id)
 left join orders r using (id)
 left join density d using (id)
-where p.blocks_a_call > 10 * p.rows_a_call * o.tables
-  or o.tables = 1 and p.blocks_a_call * coalesce(d.rows_a_touch, 1) > 10 * p.rows_a_call
+where (p.blocks_a_call > 10 * p.rows_a_call * o.tables
+    or o.tables = 1 and p.blocks_a_call * coalesce(d.rows_a_touch, 1) > 10 * p.rows_a_call)
+  and p.id not in (select id from short)
 order by 8 desc, 1

@@ -19,7 +19,7 @@ from pgrunbook.audit import sampler
 from pgrunbook.audit._parameters import Reader, Table, expression_text, kinds, name_of
 from pgrunbook.audit.sampler import Compared, Source
 from pgrunbook.db import Database
-from pgrunbook.sqlfile import SqlFileError, quoted
+from pgrunbook.sqlfile import SqlFileError, deparsed, quoted
 
 _PB = postgast.pg_query_pb2
 _PARAM = _PB.Token.PARAM
@@ -75,7 +75,7 @@ def runnable(database: Database, text: str, *, relations: Iterable[int] = (), ro
     _refuse_volatile(database, tree)
     read = Reader(_qualified(database, tree, relations))
     read.read(top)
-    numbered, order = _numbered(postgast.deparse(tree))
+    numbered, order = _numbered(deparsed(tree))
     types = dict(zip(order, _types(database, numbered), strict=True))
     fixed, assumed = _fixed(read, types, clock, rows_per_call)
     chosen = {n: read.compared[n] for n in order if n in read.compared and n not in fixed and n != clock}
@@ -106,7 +106,7 @@ def plannable(database: Database, text: str, *, relations: Iterable[int] = ()) -
         raise NotRunnable("it is nothing that is planned")
     _tidy(tree)
     _qualified(database, tree, relations)
-    return str(postgast.deparse(tree))
+    return deparsed(tree)
 
 
 def whole_text(database: Database, fact: Mapping[str, Any]) -> str:
@@ -340,7 +340,7 @@ def _names(order: Sequence[int], read: Reader, fixed: Mapping[int, str], clock: 
 
 def _counted(tree: Any, top: Any, notes: list[str]) -> str:
     """The statement on several lines; its rows counted where which of them it returns, or how, is left to the plan."""
-    text = _on_lines(str(postgast.deparse(tree)))
+    text = _on_lines(deparsed(tree))
     for _, message in [("", top), *sqlfile.walk(top)]:
         node: Any = message
         chosen = node.DESCRIPTOR.name == "SelectStmt" and (
@@ -435,4 +435,4 @@ def _from_text(select: Any) -> str:
         if node.DESCRIPTOR.name == "JoinExpr" and "ParamRef" in kinds(node.quals):
             kept = [expression_text(c) for c in _conditions(node.quals) if not {"ParamRef", "SubLink"} & kinds(c)]
             node.quals.CopyFrom(_expression(" and ".join(kept) or "true"))
-    return str(postgast.deparse(tree)).removeprefix("SELECT * FROM ")
+    return deparsed(tree).removeprefix("SELECT * FROM ")

@@ -27,6 +27,12 @@ select
          where a.attrelid = t.tgrelid and a.attnum = any (t.tgattr::int2[]) and a.attname = any (%(columns)s::text[])))),
     '{}'
   ) as triggers,
+  coalesce(
+    (select pg_catalog.array_agg(distinct r.rulename::text)
+     from parts join pg_catalog.pg_rewrite r on r.ev_class = parts.oid
+     where r.ev_type = '2' and r.ev_enabled in ('O', 'A')),
+    '{}'
+  ) as rules,
   c.relrowsecurity and c.relforcerowsecurity as forced
 from pg_catalog.pg_class c
 where c.oid = pg_catalog.to_regclass(%(table)s)

@@ -1,4 +1,5 @@
 -- Where the counters of a run's snapshots begin anew: the snapshot after it, the one before, and what happened in between.
+-- They follow one another by their numbers: a clock may be set back.
 select m.id, m.taken_at, m.before, m.server_started, m.moved, m.upgraded, m.restarted, m.reset, m.statements_reset, m.lost
 from (
   select
@@ -14,8 +15,8 @@ from (
     s.commits < pg_catalog.lag(s.commits) over w as lost
   from {schema}.snapshot s
   where s.runbook = %(runbook)s and s.run_id = %(run_id)s
-  window w as (order by s.taken_at, s.id)
+  window w as (order by s.id)
 ) m
 where m.before is not null
   and (m.moved or m.upgraded or m.restarted or m.reset or m.statements_reset or m.lost)
-order by m.taken_at, m.id
+order by m.id

@@ -1,10 +1,14 @@
 -- Tables with their sizes in bytes and, by the statistics, their rows and writes: those that are named, then the largest of
 -- some schemas. Sizes are asked of the chosen ones only; that of one which somebody locks, or waits to lock, is null: to be
 -- told it is to wait behind them.
-with named as (
-  select pg_catalog.to_regclass(n)::oid as oid
+with named as (  -- to_regclass would need USAGE on the schema
+  select c.oid
   from pg_catalog.unnest(%(named)s::text[]) n
-  where pg_catalog.to_regclass(n) is not null
+  cross join lateral (select pg_catalog.parse_ident(n) as parts) p
+  join pg_catalog.pg_class c on c.relname = p.parts[pg_catalog.cardinality(p.parts)]::name
+  join pg_catalog.pg_namespace s on s.oid = c.relnamespace
+  where s.nspname = p.parts[pg_catalog.cardinality(p.parts) - 1]
+    or pg_catalog.cardinality(p.parts) = 1 and pg_catalog.pg_table_is_visible(c.oid)
 ),
 known as (
   select

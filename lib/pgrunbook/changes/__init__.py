@@ -54,6 +54,7 @@ from pgrunbook.changes.create_table_as import CreateTableAs
 from pgrunbook.changes.create_trigger import CreateTrigger
 from pgrunbook.changes.create_type import CreateType
 from pgrunbook.changes.create_view import CreateView
+from pgrunbook.changes.default_privileges import DefaultPrivileges
 from pgrunbook.changes.detach_partition import DetachPartition
 from pgrunbook.changes.drop_column import DropColumn
 from pgrunbook.changes.drop_constraint import DropConstraint
@@ -118,6 +119,7 @@ KINDS: tuple[type[Change], ...] = (
     CreateStatistics,
     Grant,
     Revoke,
+    DefaultPrivileges,
     Comment,
     DoCheck,
     DropColumn,

@@ -26,6 +26,7 @@ from pgrunbook.changes._phases import (
     State,
     Statement,
     Transaction,
+    Unfit,
     Walk,
     one_transaction,
     statements_text,
@@ -66,7 +67,8 @@ class Change(abc.ABC):
     `fresh`: its relation is made by the same migration, so that nobody waits for it; `awaited`: it comes to stand under
     its name by an earlier change. `passing`: the migration makes and drops its object. `vacated`: an earlier change
     drops or renames what stands under its name now. `replacing`: it has a part in giving a new object the name of one
-    that is dropped. `block` is the BEGIN … COMMIT of migrate.sql that it is committed with; 0 for none.
+    that is dropped. `anew`: it is to be dropped and made again, or replaced, though it stands as planned.
+    `block` is the BEGIN … COMMIT of migrate.sql that it is committed with; 0 for none.
     """
 
     kind: ClassVar[str]
@@ -94,6 +96,7 @@ class Change(abc.ABC):
     vacated: bool = field(default=False, compare=False, kw_only=True)
     passing: bool = field(default=False, compare=False, kw_only=True)
     replacing: bool = field(default=False, compare=False, kw_only=True)
+    anew: bool = field(default=False, compare=False, kw_only=True)
     block: int = field(default=0, compare=False, kw_only=True)
 
     @classmethod
@@ -227,7 +230,10 @@ class Change(abc.ABC):
                 return Observation(State.PRESENT, f"line {line} takes it over, renames or drops it, and that is done")
         if self.not_yet(db):
             return NOTHING_THERE
-        seen = self.state(db)
+        alone = replace(self, later=None) if self.anew else self
+        seen = alone.after_drop(db) if self.vacated else alone.state(db)
+        if self.anew and self.begins and seen.state in (State.PRESENT, State.DIFFERENT):
+            return self._made_again(seen)
         if seen.state is State.DIFFERENT and self.vacated:
             return Observation(State.ABSENT, f"takes the place of what an earlier line takes away; {seen.detail}")
         if self.fresh and self.is_careful and holds_rows(db, self.relation):
@@ -256,9 +262,24 @@ class Change(abc.ABC):
             and bool(db.value("select pg_catalog.to_regclass($1) is null", [self.relation]))
         )
 
+    def _made_again(self, seen: Observation) -> Observation:
+        """What to do with what stands there where it is `anew`."""
+        return Observation(State.ABSENT, f"is made again after what an earlier line changes; {seen.detail}")
+
+    def takes_nothing_over(self, db: Database) -> bool:
+        """Whether what stands there by now, if anything, is none of what its undo brings back."""
+        return self.not_yet(db)
+
     @abc.abstractmethod
     def state(self, db: Database) -> Observation:
         """What the catalog says of it by itself."""
+
+    def after_drop(self, db: Database) -> Observation:
+        """As `state`, of a change that makes anew what an earlier one drops: it may need what others make before it."""
+        try:
+            return self.state(db)
+        except Unfit as e:
+            return Observation(State.DIFFERENT, e.message)
 
     def since(self, db: Database, captured: Mapping[str, Any]) -> Observation:  # noqa: ARG002
         """What became of it, before it is undone: present (undo it), absent (nothing to undo), different (not ours)."""
@@ -342,8 +363,20 @@ class Defined(Change):
         """Whether it may stand over another definition, which its undo brings back."""
         return False
 
+    def takes_nothing_over(self, db: Database) -> bool:
+        return (self.anew and self.begins and not self.replaces) or self.not_yet(db)
+
     def may_follow(self, before: Change) -> bool:
         return self.replaces or self.drops or (isinstance(before, Defined) and before.drops)
+
+    def _made_again(self, seen: Observation) -> Observation:
+        if self.replaces and seen.state is State.DIFFERENT:  # it takes over what is there, which has to fit
+            return seen
+        return Change._made_again(self, seen)
+
+    def undecided(self, db: Database) -> bool:
+        """Whether the changes before it may decide which definition it gives."""
+        return self._planned(db)[0] is None
 
     @abc.abstractmethod
     def now(self, db: Database) -> str | None:
@@ -355,7 +388,7 @@ class Defined(Change):
 
     def state(self, db: Database) -> Observation:
         seen = self._state(db)
-        if seen.state is not State.PRESENT and self.later and self.later.state(db).state is State.PRESENT:
+        if seen.state is not State.PRESENT and self.later and self.later.after_drop(db).state is State.PRESENT:
             return Observation(State.PRESENT, f"line {self.later.written.line} defines it anew, and that is done")
         return seen
 

@@ -1,7 +1,8 @@
 """DO blocks that wrap statements which know no IF NOT EXISTS: the plan looks itself whether the object is there.
 
-Two shapes are known: an exception handler that does nothing about an object that is there (or, of a DROP, is not), and
-IF NOT EXISTS (a look into the catalog for that object) THEN.
+Three shapes are known: an exception handler that does nothing about an object that is there (or, of a DROP, is not),
+IF NOT EXISTS (a look into the catalog for that object) THEN, and IF EXISTS (a look for nothing but its name) THEN
+around what drops or renames it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 import postgast
 
 from pgrunbook import sqlfile
-from pgrunbook.sqlfile import SqlFileError, SqlStatement
+from pgrunbook.sqlfile import SqlFileError, SqlStatement, quoted
 
 _PB = postgast.pg_query_pb2
 _THERE = {
@@ -76,7 +77,7 @@ def _guarded(block: Any, *, guarded: bool) -> Iterator[str]:
             case "PLpgSQL_stmt_execsql":
                 yield _plain(node, caught)
             case "PLpgSQL_stmt_if" if not caught:
-                yield from _unless_there(node)
+                yield from _if_needed(node)
             case "PLpgSQL_stmt_return" if not node:  # at the end of each block without one
                 continue
             case _:
@@ -104,31 +105,41 @@ def _plain(node: Any, caught: set[str]) -> str:
     return text
 
 
-def _unless_there(node: Any) -> Iterator[str]:
-    """What stands behind IF NOT EXISTS (…) THEN, if that looks for just what is made."""
+def _if_needed(node: Any) -> Iterator[str]:
+    """What stands behind IF [NOT] EXISTS (…) THEN, if that looks for just what is dropped or made."""
     if "else_body" in node or "elsif_list" in node:
         raise _Another
-    looked_for = _looked_for(node["cond"]["PLpgSQL_expr"]["query"])
+    look, there = _look(node["cond"]["PLpgSQL_expr"]["query"])
+    looked_for = _looked_for(look)
     for item in node["then_body"]:
         inner = item.get("PLpgSQL_stmt_execsql")
         if inner is None or "into" in inner:
             raise _Another
         text = str(inner["sqlstmt"]["PLpgSQL_expr"]["query"])
         for statement in sqlfile.split(text):
-            made = _made(statement)
-            if not made or not set(made) <= looked_for:
+            names = _taken(statement) if there else _made(statement)
+            if not names or not set(names) <= looked_for:
+                raise _Another
+            # a DROP that needs more than the name to be there is another thing than one that needs the name
+            if there and not (looked_for <= {*names, *_homes(statement)} and _compares_names(look)):
                 raise _Another
         yield text
 
 
-def _looked_for(condition: str) -> set[str]:
-    """The names that a NOT EXISTS (select … from a catalog where …) looks for."""
+def _look(condition: str) -> tuple[Any, bool]:
+    """The select of a [NOT] EXISTS (select …), and whether something is to be there."""
     node: Any = sqlfile.split(f"select {condition}")[0].node
     value = node.target_list[0].res_target.val
-    negated = value.bool_expr.args[0] if value.bool_expr.boolop == _PB.NOT_EXPR and value.bool_expr.args else None
-    if len(node.target_list) != 1 or negated is None or negated.sub_link.sub_link_type != _PB.EXISTS_SUBLINK:
+    there = not (value.bool_expr.boolop == _PB.NOT_EXPR and value.bool_expr.args)
+    tested = value if there else value.bool_expr.args[0]
+    if len(node.target_list) != 1 or tested.sub_link.sub_link_type != _PB.EXISTS_SUBLINK:
         raise _Another
-    below: list[tuple[str, Any]] = list(sqlfile.walk(negated))
+    return tested.sub_link.subselect.select_stmt, there
+
+
+def _looked_for(look: Any) -> set[str]:
+    """The names that a select from a catalog looks for."""
+    below: list[tuple[str, Any]] = list(sqlfile.walk(look))
     tables = [t for field, t in below if field == "range_var"]
     calls = [c.funcname[-1].string.sval for field, c in below if field == "func_call"]
     if not tables or any(not _is_catalog(t) for t in tables) or not set(calls) <= _NAMING:
@@ -138,6 +149,27 @@ def _looked_for(condition: str) -> set[str]:
     if any([n.string.sval for n in e.name] != ["="] for field, e in below if field == "a_expr"):
         raise _Another
     return {str(c.sval.sval) for field, c in below if field == "a_const" and c.HasField("sval")}
+
+
+def _compares_names(look: Any) -> bool:
+    """Whether all conditions of a select are comparisons, with texts alone."""
+    where = look.where_clause
+    conditions = where.bool_expr.args if where.HasField("bool_expr") else [where]
+    compared = all(c.HasField("a_expr") for c in conditions)
+    return compared and not any(field == "a_const" and not c.HasField("sval") for field, c in sqlfile.walk(where))
+
+
+def _homes(statement: SqlStatement) -> set[str]:
+    """How a look may name the table and the schema of what a statement drops or renames."""
+    node: Any = statement.node
+    if statement.node_kind == "drop_stmt":
+        names = _parts_of_name(node.objects[0])[:-1] if len(node.objects) == 1 else []
+        if node.remove_type not in (_PB.OBJECT_TRIGGER, _PB.OBJECT_POLICY, _PB.OBJECT_RULE):
+            return {*(names or ["public"])}
+    else:
+        names = [n for n in (node.relation.schemaname, node.relation.relname) if n]
+    own = names if len(names) > 1 else ["public", *names]
+    return {*own, ".".join(names), ".".join(own), quoted(*names)}
 
 
 def _is_catalog(table: Any) -> bool:
@@ -152,7 +184,9 @@ def _made(statement: SqlStatement) -> list[str]:
     kind = statement.node_kind
     if kind == "alter_table_stmt":
         commands = [c.alter_table_cmd for c in node.cmds]
-        return [_added(c) for c in commands] if all(c.subtype in _ADDING and _added(c) for c in commands) else []
+        table = str(node.relation.relname)
+        known = all(c.subtype in _ADDING and _added(c, table) for c in commands)
+        return [_added(c, table) for c in commands] if known else []
     if kind not in _MAKING or (kind == "alter_enum_stmt" and node.old_val):
         return []
     match kind:
@@ -179,9 +213,39 @@ def _made(statement: SqlStatement) -> list[str]:
     return [name] if name else []
 
 
-def _added(command: Any) -> str:
+def _added(command: Any, table: str) -> str:
     made = getattr(command, "def")
-    return str(made.column_def.colname if command.subtype == _PB.AT_AddColumn else made.constraint.conname)
+    if command.subtype == _PB.AT_AddColumn:
+        return str(made.column_def.colname)
+    chosen = f"{table}_pkey" if made.constraint.contype == _PB.CONSTR_PRIMARY else ""  # there is one at most
+    return str(made.constraint.conname) or chosen
+
+
+def _taken(statement: SqlStatement) -> list[str]:
+    """The names of what a statement drops or renames; none where it does something else."""
+    node: Any = statement.node
+    if statement.node_kind == "rename_stmt":
+        column = node.rename_type == _PB.OBJECT_COLUMN
+        return [str(node.subname if column else node.relation.relname)] if column or not node.subname else []
+    if not _drops(statement):
+        return []
+    if statement.node_kind == "alter_table_stmt":
+        return [str(c.alter_table_cmd.name) for c in node.cmds]
+    return [_parts_of_name(o)[-1] for o in node.objects]
+
+
+def _parts_of_name(dropped: Any) -> list[str]:
+    """An object of a DROP with its schema or table."""
+    match dropped.WhichOneof("node"):
+        case "list":
+            parts = dropped.list.items
+        case "type_name":
+            parts = dropped.type_name.names
+        case "object_with_args":
+            parts = dropped.object_with_args.objname
+        case _:
+            parts = [dropped]
+    return [str(p.string.sval) for p in parts]
 
 
 def _drops(statement: SqlStatement) -> bool:

@@ -117,7 +117,8 @@ class Dropped(Defined):
                 raise errors.PreflightFailed(
                     f"{self._where} drops {found.object}, which an earlier line renames or sets: once done, nothing "
                     "tells so",
-                    remedy="leave both lines out; or answer for both in rollback.sql: then the ledger remembers them",
+                    remedy="leave both lines out; or answer in rollback.sql for them and for all that makes or uses "
+                    "what they rename: then the ledger remembers them",
                 )
             names.there[found.subject] = False
             return replace(found, passing=True)

@@ -76,7 +76,7 @@ def type_text(node: Any) -> str:
     """
     query = postgast.parse("select null::int")
     query.stmts[0].stmt.select_stmt.target_list[0].res_target.val.type_cast.type_name.CopyFrom(node)
-    return str(postgast.deparse(query)).partition("::")[2]
+    return sqlfile.deparsed(query).partition("::")[2]
 
 
 def spelled(type_name: Any) -> str:

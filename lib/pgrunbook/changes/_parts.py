@@ -265,7 +265,7 @@ def _of_schema(statement: SqlStatement) -> list[SqlStatement]:
     for element in elements:
         tree = postgast.parse("select 1")
         tree.stmts[0].stmt.CopyFrom(element)
-        texts.append(str(postgast.deparse(tree)))
+        texts.append(sqlfile.deparsed(tree))
     return another(statement, [sqlfile.rewritten(statement.sql, bare), *texts])
 
 

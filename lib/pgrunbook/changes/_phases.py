@@ -6,7 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pgrunbook import errors
 from pgrunbook.sqlfile import quoted
+
+
+class Unfit(errors.PreflightFailed):
+    """A statement does not fit what stands there now: it names what is not there, or is of another type."""
 
 
 class LockMode(StrEnum):

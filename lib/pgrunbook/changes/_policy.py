@@ -191,7 +191,7 @@ def bare_calls(node: Any) -> list[str]:
         if name == "func_call" and not any(n in ("column_ref", "sub_link") for n, _ in _nodes(value)):
             query = postgast.parse("select null")
             query.stmts[0].stmt.select_stmt.target_list[0].res_target.val.func_call.CopyFrom(value)
-            calls.append(str(postgast.deparse(query)).removeprefix("SELECT "))
+            calls.append(sqlfile.deparsed(query).removeprefix("SELECT "))
     return list(dict.fromkeys(calls))
 
 

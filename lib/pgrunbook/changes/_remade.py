@@ -6,9 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pgrunbook import errors
-from pgrunbook.changes._base import Change
+from pgrunbook.changes import _definitions
+from pgrunbook.changes._base import Change, Names, Observation, State
+from pgrunbook.changes._definitions import Found
 from pgrunbook.changes._scratch import scratch
 from pgrunbook.db import Database
+
+# undefined column, function, table, type, schema: an earlier change of the migration makes it
+NOT_THERE_YET = ("42703", "42883", "42P01", "42704", "3F000")
+IF_HELD = "drop what depends on it before, and make that again after it; or answer for the statement in rollback.sql"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +24,35 @@ class _Lost:
 
 
 def replaceable(db: Database, change: Change, attempt: Callable[[], None]) -> str:
-    """Why the server can't replace one definition by another, tried on scratch objects; empty where it can."""
+    """Why the server can't replace one definition by another, tried on scratch objects; empty where it can.
+
+    Empty as well where that needs what an earlier change makes.
+    """
     try:
         with scratch(db, change):
             attempt()
     except errors.PreflightFailed as e:
-        return e.message
+        said = e.__context__
+        waits = change.anew and isinstance(said, errors.StatementFailed) and said.sqlstate in NOT_THERE_YET
+        return "" if waits else e.message
     return ""
+
+
+def held_by(names: Names, catalog: str, oid: int | None) -> tuple[str, ...]:
+    """What would stand in the way of dropping an object, to make it as it is now once more."""
+    return tuple(_definitions.in_the_way(names, Found(catalog, oid), cascade=True)) if oid else ()
+
+
+def no_way_back(
+    db: Database, change: Change, held: Sequence[str], now: str, back: Callable[[], None]
+) -> Observation | None:
+    """What a plan is told where the way back has to drop what others depend on; None where it does not."""
+    if not held or not replaceable(db, change, back):
+        return None
+    return Observation(
+        State.DIFFERENT,
+        f"found: {now}; its undo has to drop it and make it again, which the server refuses: {'; '.join(held)}",
+    )
 
 
 def lost_by_drop(db: Database, change: Change, *, function: str | None = None, view: str | None = None) -> list[str]:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from pgrunbook import errors
 from pgrunbook.changes._base import Change
+from pgrunbook.changes._phases import Unfit
 from pgrunbook.db import Database
 from pgrunbook.sqlfile import quoted
 
@@ -33,7 +34,8 @@ def scratch(db: Database, change: Change) -> Iterator[None]:
                 if temporary
                 else f"grant temporary on database {quoted(db.database)} to {quoted(db.user)}",
             ) from None
-        raise errors.PreflightFailed(
+        wrong = Unfit if (e.sqlstate or "").startswith("42") else errors.PreflightFailed
+        raise wrong(
             f"line {change.written.line} of migrate.sql can't be carried out on "
             f"{change.relation or change.object}: {e.message}",
             remedy="mend the statement, or the table it names",

@@ -28,6 +28,8 @@ def is_exact(was: str, becomes: str, enums: Collection[str] = ()) -> bool:
     (name, length, scale, zone), (target, most, digits, other_zone) = one.groups(), other.groups()
     if name + zone == target + other_zone and (length, scale) == (most, digits):
         return True  # another collation
+    if was in enums and becomes in enums:
+        return True  # by their labels: one that the other does not have is refused
     if was in enums or becomes in enums:
         # a text that is no value of the enum is refused
         return (target in _TEXT and most is None) if was in enums else (becomes in enums and name in _TEXT)

@@ -231,7 +231,7 @@ class AddColumn(AlterTable):
         cast = query.stmts[0].stmt.select_stmt.target_list[0].res_target.val.type_cast
         cast.arg.CopyFrom(value)
         cast.type_name.CopyFrom(self._column.type_name)
-        return str(postgast.deparse(query)).removeprefix("SELECT ")
+        return sqlfile.deparsed(query).removeprefix("SELECT ")
 
     def _signature(self, db: Database, schema: str) -> ColumnSignature | None:
         return db.one("column_signature", ColumnSignature, table=quoted(schema, self.table), column=self.column)

@@ -63,7 +63,8 @@ class AddConstraint(AlterTable):
     """One ADD CONSTRAINT. `other_schema` is of the table that a foreign key references.
 
     `blocks` says why there is no form of it here that lets traffic pass; empty where there is one. `replaces`: an
-    earlier change drops the constraint that bears its name.
+    earlier change drops the constraint that bears its name. `keys` are the columns of the index that an earlier change
+    makes for it to take over.
     """
 
     kind: ClassVar[str] = "add_constraint"
@@ -72,6 +73,7 @@ class AddConstraint(AlterTable):
     other_schema: str = ""
     blocks: str = ""
     replaces: bool = False
+    keys: str = ""
 
     @classmethod
     def from_ast(cls, statement: SqlStatement) -> AddConstraint | None:
@@ -161,7 +163,8 @@ class AddConstraint(AlterTable):
             found = replace(
                 found, other_schema=names.relation(other.schemaname, other.relname, self.written, "rp").schema
             )
-        found = replace(found, replaces=dropped_before(names, found))
+        own = [c for c in names.earlier if isinstance(c, CreateIndex) and c.object == found.takes_over]
+        found = replace(found, replaces=dropped_before(names, found), keys=own[-1].keys if own else "")
         if found.blocks and self.options.concurrently and not is_empty(names, table):
             if found._seen(names.db).state is not State.ABSENT:
                 return found
@@ -234,13 +237,19 @@ class AddConstraint(AlterTable):
         if self._uses:  # its index bears another name by now, so that what is there is all that can be had
             now = _constraints.find(db, self.relation, self.name)
             deferred = _deferrable(self._definition)
-            fits = now and now.type == self.type and _is_deferred(now.definition) == deferred
+            fits = now and now.type == self.type and _is_deferred(now.definition) == deferred and self._took(db, now)
             return (now.type, now.definition, now.traits) if now and fits else self._shown
         try:
             made = self._on_copy(db)
         except errors.PreflightFailed as e:  # what it needs is made by an earlier change
             return e.message
         return (made.type, made.definition, made.traits)
+
+    def _took(self, db: Database, now: Constraint) -> bool:
+        """Whether a constraint of its name may have come of its index: another one may have stood there before."""
+        if self._uses != self.name and _indexes.find(db, self.schema, self._uses):
+            return False  # it would bear the constraint's name by now
+        return not self.keys or f" ({self.keys})" in now.definition
 
     @property
     def _shown(self) -> str:

@@ -17,7 +17,9 @@ from pgrunbook.changes._alter import accepting, is_empty, only_command, size_of
 from pgrunbook.changes._base import ACCEPT, LockMode, Names, Phase, Relation, Statement, one_transaction
 from pgrunbook.changes._columns import AlterColumn, Column, columns
 from pgrunbook.changes._functions import type_text
+from pgrunbook.changes._phases import Unfit
 from pgrunbook.changes._scratch import copy_table, scratch
+from pgrunbook.changes.create_type import CreateType
 from pgrunbook.db import Database
 from pgrunbook.sqlfile import SqlStatement, quoted
 
@@ -28,6 +30,10 @@ _FILES = (
 )
 
 
+_LABELS = (
+    "select array(select enumlabel::text from pg_catalog.pg_enum where enumtypid = $1::pg_catalog.regtype"
+    " order by enumsortorder)"
+)
 _CHECKED = (
     "select exists (select from pg_catalog.pg_constraint c join pg_catalog.pg_attribute a on a.attrelid = c.conrelid"
     " where c.conrelid = $1::pg_catalog.regclass and a.attname = $2 and a.attnum = any (c.conkey)"
@@ -67,7 +73,8 @@ class AlterColumnType(AlterColumn):
     """One TYPE. `was` is the type before it, `becomes` the planned one, as the server spells them.
 
     `checks`: constraints on the column are looked at anew. `spoils` is what would come back in another spelling.
-    `freed`: an earlier line changes the default. `enums` are those of the two types that are one.
+    `freed`: an earlier line changes the default. `enums` are those of the two types that are one, `labels` the values
+    of the old one where both are.
     """
 
     kind: ClassVar[str] = "alter_column_type"
@@ -81,6 +88,7 @@ class AlterColumnType(AlterColumn):
     spoils: str = ""
     freed: bool = False
     enums: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
 
     @classmethod
     def from_ast(cls, statement: SqlStatement) -> AlterColumnType | None:
@@ -110,11 +118,9 @@ class AlterColumnType(AlterColumn):
         given = self._definition.raw_default
         if not given.WhichOneof("node"):
             return False
-        cast = given.type_cast
-        if given.WhichOneof("node") == "type_cast" and type_text(cast.type_name) == type_text(
-            self._definition.type_name
-        ):
-            given = cast.arg
+        for type_ in (type_text(self._definition.type_name), "text"):  # an enum becomes another by way of its text
+            if given.WhichOneof("node") == "type_cast" and type_text(given.type_cast.type_name) == type_:
+                given = given.type_cast.arg
         fields = given.column_ref.fields
         return not fields or fields[-1].string.sval != self.column
 
@@ -147,7 +153,12 @@ class AlterColumnType(AlterColumn):
         freed = any(c.kind == "alter_column_default" and c.object == found.object for c in names.earlier)
         found = replace(found, freed=freed)
         checks = bool(names.db.value(_CHECKED, [str(table), self.column]))
-        tried = found._tried(names.db, back=_shown(there[0]))
+        try:
+            tried = found._tried(names.db, back=_shown(there[0]))
+        except Unfit:  # it may need what an earlier change makes: a type, a function
+            if not names.earlier:
+                raise
+            tried = found._foreseen(names, there[0])
         found = replace(
             found,
             was=_shown(there[0]),
@@ -175,6 +186,16 @@ class AlterColumnType(AlterColumn):
                 f"maintenance window and {accepting(self.label)}",
             )
         return found
+
+    def _foreseen(self, names: Names, column: Column) -> _Tried:
+        """What can be said where the new type is yet to come: it is another enum, or nothing that is known."""
+        written = self._definition.type_name
+        made = [c for c in names.earlier if isinstance(c, CreateType) and c.enum_name and not written.array_bounds]
+        wanted = [n.string.sval for n in written.names]
+        enum = next((c.object for c in made if c.enum_name and wanted in ([c.enum_name[1]], [*c.enum_name])), "")
+        if not enum:
+            return _Tried(type_text(written), rewrites=True, enums=())
+        return _Tried(enum, rewrites=True, enums=(_shown(column), enum) if column.sort == "e" else (enum,))
 
     def _readers(self, names: Names) -> list[str]:
         found = names.db.fetch("views_on_column", _Reader, relation=self.relation, column=self.column)
@@ -234,8 +255,10 @@ class AlterColumnType(AlterColumn):
             known = replace(self, was=before, becomes=tried.type, spoils=tried.spoils, enums=tried.enums)
         kept = [[c.relation, c.default, "" if c.usual_storage else c.storage, c.compression] for c in found]
         exact = bool(before) and known._is_exact
+        both = len(set(known.enums)) > 1
         return {
             "before": before, "becomes": known.becomes, "exact": exact, "enums": list(known.enums), "columns": kept,
+            "labels": list(db.value(_LABELS, [before])) if both else [],
         }  # fmt: skip
 
     # -- phases --------------------------------------------------------------------------------------------
@@ -260,14 +283,17 @@ class AlterColumnType(AlterColumn):
 
     def _back(self, before: str, enums: Sequence[str]) -> str:
         column = quoted(self.column)
-        using = f" using {column}::{before}" if before in enums else ""
+        using = f" using {column}::text::{before}" if before in enums else ""
         return f"alter column {column} type {before}{using}"
 
     def loss(self, db: Database) -> str:
         """The values that came since and that the old type does not hold."""
+        column = quoted(self.column)
+        if self.labels:  # the types may bear other names by now
+            query = f"select exists (select from {self.relation} where {column}::text <> all ($1))"  # noqa: S608
+            return self._misfits if db.value(query, [list(self.labels)]) else ""
         if not (self.was and self.becomes) or self.now(db) != self.becomes:
             return ""
-        column = quoted(self.column)
         held = f"select exists (select from {self.relation} where {column} is distinct from "  # noqa: S608
         try:
             with db.transaction(rollback=True):
@@ -276,11 +302,18 @@ class AlterColumnType(AlterColumn):
             if e.sqlstate not in _NOT_HELD:
                 raise
             misfits = True
-        return f"values of {self.object} that {self.was} does not hold" if misfits else ""
+        return self._misfits if misfits else ""
+
+    @property
+    def _misfits(self) -> str:
+        return f"values of {self.object} that {self.was} does not hold"
 
     def remembering(self, captured: Mapping[str, Any]) -> AlterColumnType:
-        exact = captured.get("exact")
-        return replace(self, was=captured["before"], becomes=captured["becomes"]) if exact else self
+        if not captured.get("exact"):
+            return self
+        return replace(
+            self, was=captured["before"], becomes=captured["becomes"], labels=tuple(captured.get("labels", ()))
+        )
 
     def known(self) -> dict[str, bool]:
         return {"rewrites": self.rewrites}

@@ -22,13 +22,12 @@ from pgrunbook.changes._base import (
 )
 from pgrunbook.changes._names import Relation
 from pgrunbook.changes._parts import column_of
+from pgrunbook.changes._remade import NOT_THERE_YET
 from pgrunbook.db import Database
 from pgrunbook.findings import Check, Verdict, passed
 from pgrunbook.sqlfile import SqlStatement, quoted
 
 _LOOK_MS = 1000
-# undefined column, function, table, type, schema: an earlier change of the migration makes it
-_NOT_THERE_YET = ("42703", "42883", "42P01", "42704", "3F000")
 _ROW_OVERHEAD = 24 + 4 + 6 + 4  # a tuple's header and pointer, the place and the version of the row
 _NOW = ("now", "transaction_timestamp")
 
@@ -45,12 +44,13 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a backfill has to know of its table. `triggers` fire at an UPDATE of its columns."""
+    """What a backfill has to know of its table. `triggers` fire at an UPDATE of its columns, `rules` rewrite it."""
 
     key: list[str]
     has_children: bool
     has_foreign_partitions: bool
     triggers: list[str]
+    rules: list[str]
     forced: bool
 
 
@@ -150,6 +150,12 @@ class Backfill(Change):
             )
         if found.has_children and self._node.relation.inh:
             raise self._refused(f"{table} has tables that inherit from it, whose keys it does not know", "UPDATE ONLY")
+        if found.rules:
+            raise self._refused(
+                f"{table} has rules on UPDATE ({', '.join(map(quoted, found.rules))}), which do more than it says, "
+                "or something else",
+                "answer for the statement in rollback.sql, and it is run as written",
+            )
         if found.has_foreign_partitions:
             raise self._refused(f"{table} has partitions on other servers", "update these there")
         return replace(
@@ -222,7 +228,7 @@ class Backfill(Change):
         except errors.StatementCancelled:
             return Observation(State.UNKNOWN, f"no row that it selects was found within {_LOOK_MS / 1000:g} s")
         except errors.StatementFailed as e:
-            if e.sqlstate in _NOT_THERE_YET:
+            if e.sqlstate in NOT_THERE_YET:
                 return Observation(State.ABSENT, f"needs what an earlier change makes: {e.message}")
             return Observation(State.UNKNOWN, f"the rows that it selects can't be looked for: {e.message}")
         if left:
@@ -339,7 +345,7 @@ def _deparsed(prefix: str, edit: Callable[[Any], None]) -> str:
     """A part of a statement in PostgreSQL's spelling; empty where there is none."""
     query = postgast.parse("select 1")
     edit(query.stmts[0].stmt.select_stmt)
-    text = str(postgast.deparse(query))
+    text = sqlfile.deparsed(query)
     return text.removeprefix(prefix) if text.startswith(prefix) else ""
 
 

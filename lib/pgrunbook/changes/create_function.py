@@ -22,9 +22,10 @@ from pgrunbook.changes._base import (
     one_transaction,
     quoted,
 )
+from pgrunbook.changes._definitions import FUNCTION
 from pgrunbook.changes._functions import Type, find_type, spelled, type_text
 from pgrunbook.changes._parts import part_of
-from pgrunbook.changes._remade import lost_by_drop, replaceable, way_back
+from pgrunbook.changes._remade import IF_HELD, held_by, lost_by_drop, no_way_back, replaceable, way_back
 from pgrunbook.changes._scratch import scratch
 from pgrunbook.db import Database
 from pgrunbook.sqlfile import SqlStatement
@@ -44,11 +45,15 @@ class _Function:
 
 @dataclass(frozen=True, slots=True)
 class CreateFunction(Defined):
-    """One CREATE [OR REPLACE] FUNCTION or PROCEDURE. `guarded`: the same migration sets who may execute it."""
+    """One CREATE [OR REPLACE] FUNCTION or PROCEDURE.
+
+    `guarded`: the same migration sets who may execute it. `held` is what depends on the function.
+    """
 
     kind: ClassVar[str] = "create_function"
 
     guarded: bool = False
+    held: tuple[str, ...] = ()
 
     @classmethod
     def from_ast(cls, statement: SqlStatement) -> CreateFunction | None:
@@ -108,6 +113,14 @@ class CreateFunction(Defined):
     def _word(self) -> str:
         return "procedure" if self._node.is_procedure else "function"
 
+    @property
+    def if_different(self) -> str:
+        return IF_HELD if self.held else super(Defined, self).if_different
+
+    @property
+    def takes_block_apart(self) -> bool:
+        return self.anew and self.replaces  # what it replaces is looked at when the changes before it are done
+
     def resolve(self, names: Names) -> CreateFunction:
         schema = self.schema or names.creation_schema
         if not schema:
@@ -123,7 +136,9 @@ class CreateFunction(Defined):
             for type_name in _arguments(node):
                 self._qualify_type(type_name, names)
 
-        return CreateFunction(part_of(self.written, qualify), self.options)
+        found = CreateFunction(part_of(self.written, qualify), self.options)
+        oid = names.db.value("select pg_catalog.to_regprocedure($1)::oid::int8", [found.object])
+        return replace(found, held=held_by(names, FUNCTION, oid if self.replaces else None))
 
     def follow(self, names: Names) -> None:
         names.functions.append(self.object)
@@ -155,18 +170,15 @@ class CreateFunction(Defined):
             )
         if reason := replaceable(db, self, lambda: self._replace_on_scratch(db, now.definition)):
             return Observation(State.DIFFERENT, f"planned: to replace it; found: {now.definition}, and {reason}")
-        return seen
+        return no_way_back(db, self, self.held, now.definition, lambda: self._back(db, now.definition)) or seen
 
     def capture(self, db: Database) -> dict[str, Any]:
         before = self.now(db)
         if not before or not self.replaces:
             return {"before": None}  # what stands there is dropped by an earlier change
 
-        def back() -> None:
-            self._make_on_scratch(db)
-            db.execute(self._on_scratch(before))
-
-        lost = lost_by_drop(db, self, function=self.object) if replaceable(db, self, back) else []
+        back = replaceable(db, self, lambda: self._back(db, before))
+        lost = lost_by_drop(db, self, function=self.object) if back else []
         return {"before": before, "lost": lost}
 
     def apply(self, seen: Observation) -> list[Phase]:  # noqa: ARG002
@@ -229,6 +241,10 @@ class CreateFunction(Defined):
         db.value("select pg_catalog.set_config('check_function_bodies', 'off', true)")
         db.execute(self._on_scratch(old))
         self._make_on_scratch(db)
+
+    def _back(self, db: Database, old: str) -> None:
+        self._make_on_scratch(db)
+        db.execute(self._on_scratch(old))
 
     def _on_scratch(self, definition: str) -> str:
         return _renamed(definition, quoted(self.schema, self.name), quoted("pg_temp", self.name))

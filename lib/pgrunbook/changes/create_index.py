@@ -96,6 +96,12 @@ class CreateIndex(Change):
         return str(self._node.relation.relname)
 
     @property
+    def keys(self) -> str:
+        """Its columns, as the definition of a constraint names them; empty where it has an expression."""
+        columns = [str(p.index_elem.name) for p in self._node.index_params]
+        return ", ".join(map(quoted, columns)) if all(columns) else ""
+
+    @property
     def label(self) -> str:
         return self.name
 

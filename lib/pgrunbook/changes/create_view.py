@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from pgrunbook import errors, sqlfile
@@ -19,9 +19,10 @@ from pgrunbook.changes._base import (
     one_transaction,
     quoted,
 )
+from pgrunbook.changes._definitions import RELATION
 from pgrunbook.changes._made import MakesRelation
 from pgrunbook.changes._parts import part_of
-from pgrunbook.changes._remade import lost_by_drop, replaceable, way_back
+from pgrunbook.changes._remade import IF_HELD, held_by, lost_by_drop, no_way_back, replaceable, way_back
 from pgrunbook.changes._scratch import scratch
 from pgrunbook.db import Database
 from pgrunbook.sqlfile import SqlStatement
@@ -39,12 +40,16 @@ class _View:
 
 @dataclass(frozen=True, slots=True)
 class CreateView(MakesRelation, Defined):
-    """One CREATE [OR REPLACE] VIEW. `as_owner`: security_invoker is left out, since the server does not have it."""
+    """One CREATE [OR REPLACE] VIEW.
+
+    `as_owner`: security_invoker is left out, since the server does not have it. `held` is what depends on the view.
+    """
 
     kind: ClassVar[str] = "create_view"
     letter: ClassVar[str] = "v"
 
     as_owner: bool = False
+    held: tuple[str, ...] = ()
 
     @classmethod
     def from_ast(cls, statement: SqlStatement) -> CreateView | None:
@@ -79,6 +84,18 @@ class CreateView(MakesRelation, Defined):
     def replaces(self) -> bool:
         return bool(self._node.replace)
 
+    @property
+    def if_different(self) -> str:
+        return IF_HELD if self.held else super(Defined, self).if_different
+
+    @property
+    def takes_block_apart(self) -> bool:
+        return self.anew and self.replaces  # what it replaces is looked at when the changes before it are done
+
+    def undecided(self, db: Database) -> bool:
+        stars = any(field == "a_star" for field, _ in sqlfile.walk(self._node.query))
+        return stars or Defined.undecided(self, db)
+
     def resolve(self, names: Names) -> CreateView:
         schema = self.schema or names.creation_schema
         where = f"line {self.written.line} of migrate.sql"
@@ -105,7 +122,9 @@ class CreateView(MakesRelation, Defined):
             node.options.extend(kept)
             self._name_namesakes(node, schema, names.db)
 
-        return CreateView(part_of(self.written, qualify), self.options, as_owner=as_owner)
+        found = CreateView(part_of(self.written, qualify), self.options, as_owner=as_owner)
+        now = names.db.one("relation", Relation, name=found.object) if self.replaces else None
+        return replace(found, held=held_by(names, RELATION, now.oid if now and now.kind == self.letter else None))
 
     def resolved_sql(self) -> str:
         return self.written.sql
@@ -132,7 +151,7 @@ class CreateView(MakesRelation, Defined):
             return Observation(State.DIFFERENT, f"planned: a view; found: {now}")
         if reason := replaceable(db, self, lambda: self._replace_on_scratch(db)):
             return Observation(State.DIFFERENT, f"planned: to replace it; found: {now}, and {reason}")
-        return seen
+        return no_way_back(db, self, self.held, now, lambda: self._back(db)) or seen
 
     def capture(self, db: Database) -> dict[str, Any]:
         before, view = self.now(db), _found(db, self.object)

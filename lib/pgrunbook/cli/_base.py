@@ -28,22 +28,22 @@ def verb(function: Callable[..., int | None]) -> Callable[..., None]:
         try:
             status = function(*args, as_json=as_json, **kwargs)
         except PgRunbookError as e:
-            if as_json:
-                print_json({"verdict": e.verdict, "error": e.message, "remedy": e.remedy})
-            else:
-                from pgrunbook import screen
-
-                screen.trouble(e.message, e.remedy)
-            sys.exit(e.exit_status)
+            status = _trouble(e, as_json=as_json)
         except KeyboardInterrupt:
-            if as_json:
-                print_json({"verdict": Aborted.verdict, "error": "interrupted", "remedy": "run it again"})
-            else:
-                click.echo("interrupted", err=True)
-            sys.exit(Aborted.exit_status)
+            status = _trouble(Aborted("stopped by hand", remedy="run it again"), as_json=as_json)
         sys.exit(status or 0)
 
     return run
+
+
+def _trouble(error: PgRunbookError, *, as_json: bool) -> int:
+    if as_json:
+        print_json({"verdict": error.verdict, "error": error.message, "remedy": error.remedy})
+    else:
+        from pgrunbook import screen
+
+        screen.trouble(error.message, error.remedy)
+    return error.exit_status
 
 
 def print_json(value: Any) -> None:

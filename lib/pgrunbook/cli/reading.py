@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from pgrunbook.cli._base import print_json, target_option, verb
 from pgrunbook.errors import WrongUsage
+
+if TYPE_CHECKING:
+    from pgrunbook.ledger import RunRow
+    from pgrunbook.runbook import Runbook
 
 
 @click.command("list")
@@ -102,30 +108,58 @@ def plan(runbook: str, target: str, *, as_sql: bool, as_json: bool) -> int:
 @target_option
 @verb
 def status(runbook: str, target: str, *, as_json: bool) -> None:
-    """What the ledger says of a runbook's runs."""
+    """What the ledger says of a runbook's runs, and who is at work on one that is not ended."""
     from dataclasses import asdict
 
     from pgrunbook import db, engines, screen
     from pgrunbook import runbook as runbooks
+    from pgrunbook.lock import at_work, whole_run
 
     about = runbooks.load(runbooks.project_root(), runbook)
     where = db.parse_target(engines.typed(target))
     engine = engines.of(where)
     engine.ready(where, about, lambda _: None)
     with engine.guard(where, about, "status", read_only=True) as guard:
+        # looked for before and after the ledger is read: who begins or ends meanwhile is not taken for dead
+        runner = guard.holder(runbook) or guard.holder(whole_run(runbook))
         found = [(r, guard.ledger.steps(r.run_id)) for r in guard.ledger.runs(runbook)]
+        runner = runner or guard.holder(runbook) or guard.holder(whole_run(runbook))
+        orphan = "" if runner else guard.holder(at_work(runbook))
     if as_json:
-        content = [asdict(r) | {"steps": [asdict(s) for s in steps]} for r, steps in found]
+        content = [
+            asdict(r)
+            | ({"at_work": runner, "orphan": orphan} if r.open else {})
+            | {"steps": [asdict(s) for s in steps]}
+            for r, steps in found
+        ]
         print_json({"runbook": runbook, "target": target, "runs": content})
         return
     if not found:
         click.echo(f"the ledger of {target} knows no run of {runbook}")
     for row, steps in found:
+        word = row.status.replace("_", " ") + (", cut off" if row.open and not runner else "")
         screen.rows(
-            f"run {row.run_id}: {row.status}, begun {row.started_at:%Y-%m-%d %H:%M} UTC, plan {row.digest[:16]}",
-            ("object", "status", "owned", "detail"),
-            [(s.object, s.status, "yes" if s.owned else "no", s.detail) for s in steps],
+            f"run {row.run_id}: {word}, begun {row.started_at:%Y-%m-%d %H:%M} UTC, plan {row.digest[:16]}",
+            ("kind", "object", "status", "owned", "detail"),
+            [(s.kind, s.object, s.status, "yes" if s.owned else "no", s.detail) for s in steps],
         )
+        if row.open and runner:
+            click.echo(f"at work on it: {runner}\n")
+        elif row.open:
+            click.echo(_how_on(row, len(steps), about, target, orphan))
+
+
+def _how_on(row: RunRow, begun: int, about: Runbook, target: str, orphan: str) -> str:
+    """How a run that was cut off is ended."""
+    gone = (
+        f"its runner is gone; the server is still at its statement: {orphan}" if orphan else "nobody is at work on it"
+    )
+    that = f"{about.name} --target {target} --run-id {row.run_id}"
+    back = f"take it back: pgrunbook rollback {that}"
+    if row.status == "rolling_back":
+        return f"{gone}. Go on to {back}\n"
+    left = f"; {begun} of {len(about.changes)} changes were begun" if begun < len(about.changes) else ""
+    return f"{gone}{left}. Go on with it: pgrunbook run {that}\nor {back}\n"
 
 
 @click.group()

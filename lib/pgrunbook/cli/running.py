@@ -77,7 +77,8 @@ def run(
 ) -> int:
     """Stages through papermill, headless; an unfinished run is taken up."""
     from pgrunbook import headless
-    from pgrunbook.stages import STAGES
+    from pgrunbook import runbook as runbooks
+    from pgrunbook.stages import STAGES, checklist
 
     names = [n.strip() for n in stages.split(",") if n.strip()]
     unknown = [n for n in names if n not in STAGES]
@@ -86,8 +87,11 @@ def run(
     order = list(STAGES)
     if names != sorted(set(names), key=order.index):
         raise WrongUsage(f"stages out of order: {', '.join(names)}", remedy=f"the order is: {', '.join(order)}")
-    if signed and not signed.lstrip().startswith("{"):
-        signed = os.path.abspath(signed)  # noqa: PTH100  the notebook has another folder
+    if signed:
+        if not signed.lstrip().startswith("{"):
+            signed = os.path.abspath(signed)  # noqa: PTH100  the notebook has another folder
+        root = runbooks.project_root()
+        checklist.signatures(signed, runbooks.load(root, runbook), root)  # a mistake in it must not show at the end
     extra: dict[str, dict[str, Any]] = {
         "baseline": {"production": production},
         "migrate": {"outside_window": outside_window},

@@ -11,7 +11,7 @@ from typing import Any
 import postgast
 
 from pgrunbook.importing.objects import effect
-from pgrunbook.sqlfile import SqlStatement, quoted
+from pgrunbook.sqlfile import SqlStatement, deparsed, quoted
 
 _PB = postgast.pg_query_pb2
 _LISTS = {
@@ -65,7 +65,7 @@ def way_back(statement: SqlStatement) -> tuple[str, str]:
     if not _describe(drop, kind, node):
         return "", ""
     loses = kind in ("create_stmt", "create_table_as_stmt")
-    return str(postgast.deparse(tree)), _LOSES if loses else ""
+    return deparsed(tree), _LOSES if loses else ""
 
 
 def nothing_left(statement: SqlStatement) -> bool:

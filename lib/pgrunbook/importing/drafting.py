@@ -299,7 +299,7 @@ def _files(source: Source, down: Cleaned | None, report: Report, name: str) -> d
             n += 1
             stem, dot, end = text.file.rpartition(".")
             file = f"{stem or end}_{n}{dot}{end if stem else ''}"
-        found[file] = text.sql
+        found[file] = text.whole or text.sql
     return {f"{_FOLDER}/{file}": text for file, text in found.items()}
 
 

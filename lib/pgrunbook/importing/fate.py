@@ -117,7 +117,7 @@ def of(statement: SqlStatement, path: Path) -> tuple[str, str]:
         case "copy_stmt":
             return "", COPY if node.is_from and not node.filename else "COPY has no place in a runbook: leave it out"
         case "select_stmt":
-            return _set_config(node, path)
+            return _select(node, path)
     return "", ""
 
 
@@ -168,8 +168,14 @@ def _values(node: Any) -> list[str]:
     return found
 
 
-def _set_config(node: Any, path: Path) -> tuple[str, str]:
-    """`select set_config('name', 'value', …)`, as pg_dump writes it."""
+def _select(node: Any, path: Path) -> tuple[str, str]:
+    """`select set_config('name', 'value', …)`, as pg_dump writes it; and what only says something."""
+    if (
+        node.target_list
+        and not node.from_clause
+        and all(t.res_target.val.HasField("a_const") for t in node.target_list)
+    ):
+        return "SELECT of a constant changes nothing", ""  # goose writes one into each new file
     if len(node.target_list) != 1 or node.from_clause:
         return "", ""
     call = node.target_list[0].res_target.val.func_call

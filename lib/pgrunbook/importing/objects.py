@@ -9,7 +9,7 @@ from typing import Any
 import postgast
 
 from pgrunbook import sqlfile
-from pgrunbook.sqlfile import SqlStatement, quoted
+from pgrunbook.sqlfile import SqlStatement, deparsed, quoted
 
 _PB = postgast.pg_query_pb2
 Name = tuple[str, str]  # schema (empty where none is written) and name
@@ -453,7 +453,7 @@ def type_text(type_name: Any) -> str:
     """A type as it is written."""
     tree = postgast.parse("select null::int")
     tree.stmts[0].stmt.select_stmt.target_list[0].res_target.val.type_cast.type_name.CopyFrom(type_name)
-    return str(postgast.deparse(tree)).removeprefix("SELECT NULL::")
+    return deparsed(tree).removeprefix("SELECT NULL::")
 
 
 def listed(objects: Sequence[Object], most: int = 12) -> str:

@@ -13,7 +13,7 @@ from pgrunbook.changes import NOTHING_THERE, Change, LockMode, RawSql, Rows, Tra
 from pgrunbook.changes.add_constraint import AddConstraint
 from pgrunbook.importing.cleaning import Kept, LeftOut
 from pgrunbook.importing.objects import Object, effect, tables_of
-from pgrunbook.sqlfile import SqlStatement, quoted
+from pgrunbook.sqlfile import SqlStatement, deparsed, quoted
 
 Verdict = Literal["safe as written", "rewritten", "run as written", "cannot be undone", "left out"]
 VERDICTS: tuple[Verdict, ...] = (
@@ -274,7 +274,7 @@ def _spelled(sql: str) -> str:
         for name in ("missing_ok", "if_not_exists"):
             if name in node.DESCRIPTOR.fields_by_name:
                 node.ClearField(name)
-    return str(postgast.deparse(tree))
+    return deparsed(tree)
 
 
 def _words(kind: str) -> str:

@@ -7,24 +7,30 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pgrunbook import errors, sqlfile
+from pgrunbook.importing import sections
 from pgrunbook.sqlfile import SqlFileError
 
 STDIN = "<stdin>"
 _SUPABASE = re.compile(r"(\d+)_.*\.sql", re.DOTALL)
 _MANY = 20
+_FEW = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """One file's SQL. `name` is what is written of it, `typed` how it was named, where that is another word."""
+    """One file's SQL. `name` is what is written of it, `typed` how it was named, where that is another word.
+
+    `whole` is all of the file, where only a part of it is meant.
+    """
 
     name: str
     sql: str
     typed: str = ""
+    whole: str = ""
 
     @property
     def given(self) -> str:
@@ -60,8 +66,23 @@ def of_files(names: Sequence[str], down: Sequence[str] = (), root: Path | None =
 
     `root` is the project's folder, from which paths are written.
     """
-    up, back = read(names, root), read(down, root)
-    return Source(f"SQL: {', '.join(t.name for t in up)}", up, back)
+    found, back = read(names, root), read(down, root)
+    up, below = zip(*(_halves(t) for t in found), strict=True)
+    authored = tuple(below if below.sql else above for above, below in map(_halves, back))
+    marked = tuple(t for t in reversed(below) if t.sql)
+    named = ", ".join(t.name for t in marked[::-1][:_FEW]) + (
+        f" and {len(marked) - _FEW} more" if marked[_FEW:] else ""
+    )
+    notes = (
+        (f"the way down that is marked in {named} is taken for the authored way back",) if marked and not down else ()
+    )
+    return Source(f"SQL: {', '.join(t.name for t in found)}", up, authored if down else marked, notes=notes)
+
+
+def _halves(text: Text) -> tuple[Text, Text]:
+    """A file's parts for the way up and the way down, where it marks them."""
+    up, down = sections.halves(text.sql)
+    return replace(text, sql=up, whole=text.sql), replace(text, sql=down, whole=text.sql)
 
 
 def read(names: Sequence[str], root: Path | None = None) -> tuple[Text, ...]:

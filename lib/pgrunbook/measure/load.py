@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -54,7 +55,7 @@ class QueryLoad:
 class LoadResult:
     """A whole load: `when` it was, and what its clients saw. Connections are the most at one time, of so many allowed.
 
-    `errors` counts the clients that the server ended or refused; pgbench lets a client stop at its first error.
+    `errors` counts the clients that did not make all their requests; pgbench lets a client stop at its first error.
     """
 
     when: str
@@ -161,7 +162,7 @@ def run(
         said.seek(0)
         words = said.read(watch.said_before_stop)
     ended = [line for path in logs.glob(f"log-{when}.*") for line in path.read_text().splitlines()]
-    return _result(when, [name for name, _, _ in made], ended, words, clients, took, watch)
+    return _result(when, [name for name, _, _ in made], ended, words, clients, 0 if until else requests, took, watch)
 
 
 class _Watch:
@@ -214,16 +215,22 @@ class _Watch:
 
 
 def _result(
-    when: str, names: Sequence[str], log: Sequence[str], said: str, clients: int, took: float, watch: _Watch
+    when: str, names: Sequence[str], log: Sequence[str], said: str, clients: int, each: int, took: float, watch: _Watch
 ) -> LoadResult:
-    """The figures of pgbench's log: client, number, latency in µs, script, and when it ended in seconds and µs."""
+    """The figures of pgbench's log: client, number, latency in µs, script, and when it ended in seconds and µs.
+
+    `each` is how many requests a client was to make, 0 for as many as it could. A client that gets no connection takes
+    others with it, of which pgbench says nothing.
+    """
     by_query: dict[str, list[float]] = {}
+    done: Counter[str] = Counter()
     ends = []
     for line in log:
         words = line.split()
         if len(words) >= 6 and words[2].isdigit():  # a request that failed has a word there
             by_query.setdefault(names[int(words[3])], []).append(int(words[2]) / 1000)
             ends.append(int(words[4]) + int(words[5]) / 1e6)
+            done[words[0]] += 1
     times = sorted(t for own in by_query.values() for t in own)
     ends.sort()
     broken = [line for line in said.splitlines() if any(word in line for word in _BROKEN)]
@@ -242,7 +249,7 @@ def _result(
         p99_ms=quantile(times, 0.99),
         longest_ms=times[-1] if times else None,
         stall_ms=round(1000 * max((b - a for a, b in pairwise(ends)), default=0), 3) if ends else None,
-        errors=len(broken),
+        errors=max(len(broken), sum(done[str(n)] < each for n in range(clients))),
         connections=watch.peak,
         connections_allowed=watch.allowed,
         message=_shown(first),

@@ -239,8 +239,21 @@ class Probe:
             self._db.execute(f"delete from {self._name}")  # noqa: S608  quoted
             return Rows()
         returned = ", ".join(dict.fromkeys([*self._keys, self._tenant]))
-        update = f"update {self._name} set {self._column} = {self._tenant} returning {returned}"  # noqa: S608  quoted
+        column = self._updatable()
+        update = f"update {self._name} set {column} = {self._short}.{column} returning {returned}"  # noqa: S608  quoted
         return self._set(f"from touched as {self._short}", f"with touched as ({update})")
+
+    def _updatable(self) -> str:
+        """The tenant's column, or another one where the actor may update that alone."""
+        found = self._db.value(
+            "select attname::text from pg_catalog.pg_attribute"
+            " where attrelid = $1::pg_catalog.regclass and attnum > 0 and not attisdropped and attgenerated = ''"
+            " and attidentity <> 'a' and pg_catalog.has_column_privilege(attrelid, attnum, 'select')"
+            " and pg_catalog.has_column_privilege(attrelid, attnum, 'update')"
+            " order by attname <> $2, attnum limit 1",
+            [self._name, self._table.tenant],
+        )
+        return quoted(found) if found else self._column
 
     def _insert(self, condition: str) -> Access:
         """The runbook's own INSERT, once for a tenant of the actor's and once for another one."""

@@ -48,7 +48,7 @@ def draw(course: Course, times: Sequence[QueryCourse], tables: Sequence[TableCou
     """Mean times above, sizes below: what changed first, then what costs most."""
     queries = [_time_line(t) for t in sorted(times, key=lambda t: (t.changed is None, not t.own, -_spent(t)))]
     sizes = [_size_line(course, t) for t in sorted(tables, key=lambda t: (t.since is None, -t.now))]
-    begin, end = course.points[0].at, course.points[-1].at
+    begin, end = min(p.at for p in course.points), max(p.at for p in course.points)  # a clock may be set back
     seconds = max((end - begin).total_seconds(), 1.0)
     second_top = _TOP + _HEIGHT + _GAP
     height = second_top + _HEIGHT + 64

@@ -225,24 +225,37 @@ def flipped(found: Sequence[PlanCourse]) -> Iterator[Finding]:
             yield Finding(kind, plan.question, what, plan.since.at, plan.since.id, _turn(plan))
 
 
+def unknown(course: Course) -> Iterator[Finding]:
+    """The queries of the workload that name what is not there any more: a table renamed or dropped, a column."""
+    for query, why in (course.last.unknown if course.last else {}).items():
+
+        def amiss(point: Point, query: str = query) -> bool:
+            return query in point.unknown
+
+        since = _first(course, course.points, [p for p in course.points if not amiss(p)], amiss)
+        if since:
+            yield Finding("plan", query, f"can't be asked any more: {why}", since.at, since.id)
+
+
 # -- indexes ----------------------------------------------------------------------------------------------------
 
 
 def indexes(course: Course, expected: Sequence[str], about: Monitor) -> list[IndexCourse]:
     """The run's indexes, and those that appeared in the course on tables that were watched from its beginning."""
-    if course.last is None:
+    sized = [p for p in course.points if p.sized]
+    if not sized:
         return []
-    begin = course.points[0]
+    begin, last = sized[0], sized[-1]
     new = {
         name
-        for p in course.points
+        for p in sized
         for name in p.indexes
         if name not in begin.indexes and course.tables.get(name) in begin.tables
     }
-    return [_index(course, course.last, name, about, expected=True) for name in expected] + [
-        _index(course, course.last, name, about, expected=False)
+    return [_index(course, last, name, about, expected=True) for name in expected] + [
+        _index(course, last, name, about, expected=False)
         for name in sorted(new - set(expected))
-        if name in course.last.indexes
+        if name in last.indexes
     ]
 
 
@@ -253,7 +266,7 @@ def _index(course: Course, last: Point, name: str, about: Monitor, *, expected: 
     if now is None or not now.valid:
 
         def amiss(point: Point) -> bool:
-            return name not in point.indexes or not point.indexes[name].valid
+            return point.sized and (name not in point.indexes or not point.indexes[name].valid)
 
         since = _first(course, course.points, [p for p in seen if p.indexes[name].valid], amiss)
         return IndexCourse(name, expected, now, first, None, "invalid" if now else "gone", since)
@@ -285,14 +298,10 @@ def _first(
 ) -> Point | None:
     """The first snapshot after the last usual point that shows what is amiss, among all there are."""
     after = usual[-1] if usual else None
-    bad = next((p for p in points if (after is None or _place(p) > _place(after)) and amiss(p)), None)
+    bad = next((p for p in points if (after is None or p.id > after.id) and amiss(p)), None)
     if bad is None or after is None:
         return bad
     return next((p for p in course.between(after, bad) if amiss(p)), bad)
-
-
-def _place(point: Point) -> tuple[datetime, int]:
-    return point.at, point.id
 
 
 def lost(found: Sequence[IndexCourse]) -> Iterator[Finding]:

@@ -57,7 +57,8 @@ class Point:
     """One snapshot. Counters may be subtracted from those of a point with the same epoch.
 
     `epochs` count the marks before: for the database's own counters, and for those of statements. What the role may not
-    see, or an extension that is not there would tell, is None or empty.
+    see, or an extension that is not there would tell, is None or empty; one that is not `sized` saw no table or index.
+    `unknown` says by query what it names that is not there.
     """
 
     id: int
@@ -81,6 +82,8 @@ class Point:
     tables: dict[str, Table] = field(repr=False)
     indexes: dict[str, Index] = field(repr=False)
     plans: dict[str, Plan] = field(repr=False)
+    sized: bool = True
+    unknown: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """Points in the order of time, of `snapshots` in all. `between` reads those after one point up to another one."""
+    """Points as they were taken, of `snapshots` in all. `between` reads those after one point up to another one."""
 
     points: tuple[Point, ...]
     marks: tuple[Mark, ...]
@@ -169,11 +172,14 @@ class _Row:
     questions: list[int]
     plans: list[int]
     plan_cost: list[float]
+    sized: bool
+    unknown: dict[str, str]
 
 
 _ALIKE = (
     "id", "at", "server_started", "commits", "rollbacks", "blocks_hit", "blocks_read", "temp_bytes", "deadlocks",
     "conflicts", "database_bytes", "connections", "waiting", "longest_s", "statements_ms", "statements_calls",
+    "sized", "unknown",
 )  # fmt: skip
 
 
@@ -187,8 +193,7 @@ def load(db: Database, schema: str, runbook: str, run_id: str) -> Course:
 
     def read(after: Point | None = None, until: Point | None = None) -> list[Point]:
         given = {
-            "after_at": after and after.at, "after_id": after and after.id,
-            "until_at": until and until.at, "until_id": until and until.id,
+            "after": after and after.id, "until": until and until.id,
             "spans": SPANS, "ends": ENDS,
         }  # fmt: skip
         found = db.select(in_ledger(catalog_sql("monitor_course"), schema), _Row, {**run, **given})
@@ -199,24 +204,23 @@ def load(db: Database, schema: str, runbook: str, run_id: str) -> Course:
     return Course(tuple(read()), tuple(m for row in marked for m in _marks(row)), names, snapshots, read)
 
 
-_Begin = tuple[list[tuple[datetime, int]], list[tuple[datetime, int]]]
+_Begin = tuple[list[int], list[int]]
 
 
 def _beginnings(marked: Sequence[_Marked]) -> _Begin:
     """Where the counters of the database begin anew, and where those of its statements do."""
-    everything = [(m.taken_at, m.id) for m in marked if m.moved or m.upgraded or m.restarted or m.lost]
-    own = [(m.taken_at, m.id) for m in marked if m.reset]
-    statements = [(m.taken_at, m.id) for m in marked if m.statements_reset]
+    everything = [m.id for m in marked if m.moved or m.upgraded or m.restarted or m.lost]
+    own = [m.id for m in marked if m.reset]
+    statements = [m.id for m in marked if m.statements_reset]
     return sorted({*everything, *own}), sorted({*everything, *statements})
 
 
 def _point(row: _Row, names: dict[int, Name], begin: _Begin) -> Point:
-    place = (row.at, row.id)
     calls = zip(row.statement_calls, row.statement_ms, row.statement_squares, strict=True)
     tables = zip(row.table_bytes, row.table_rows, row.table_writes, strict=True)
     indexes = zip(row.index_bytes, row.index_scans, row.index_probes, row.index_valid, row.index_needed, strict=True)
     return Point(
-        epochs=(bisect_right(begin[0], place), bisect_right(begin[1], place)),
+        epochs=(bisect_right(begin[0], row.id), bisect_right(begin[1], row.id)),
         **{name: getattr(row, name) for name in _ALIKE},
         statements=dict(zip(row.statements, map(Counted._make, calls), strict=True)),
         tables={names[n].name: Table._make(v) for n, v in zip(row.tables, tables, strict=True)},

@@ -60,6 +60,12 @@ def prepare(db: Database, ledger: Ledger) -> None:
 
     Raises `BadTarget` where this role may not, or where a publication would take new tables along.
     """
+    if db.value("select pg_catalog.current_setting('transaction_read_only')") == "on":
+        raise errors.BadTarget(
+            f"{quoted(db.user)} can only read here, and a snapshot is written to the ledger",
+            remedy=f"alter role {quoted(db.user)} set default_transaction_read_only = off; or another role; "
+            "of a standby watch the primary",
+        )
     if not ledger.exists(WATCHING):
         found = db.fetch("publications", _Publication, schema=ledger.schema)
         if db.version >= 150000:

@@ -171,7 +171,7 @@ def look(db: Database, watching: Watching) -> Look:
         not_seen += asked.not_seen
         tables: list[TableSeen] = []
         indexes: list[IndexSeen] = []
-        with _seeing("sizes", not_seen), db.transaction():
+        with _seeing("tables and indexes", not_seen), db.transaction():
             named = [*asked.tables, *watching.tables]
             tables = db.fetch("monitor_tables", TableSeen, schemas=list(watching.schemas), named=named, most=TABLES)
             oids = [t.oid for t in tables]

@@ -22,6 +22,12 @@ from pgrunbook.runbook import Query
 from pgrunbook.sqlfile import SqlStatement, quoted
 
 ANY_VALUE = "any value"
+_HIDDEN = (
+    "select pg_catalog.string_agg(pg_catalog.quote_ident(n.nspname), ', ' order by n.nspname)"
+    " from pg_catalog.pg_namespace n where pg_catalog.quote_ident(n.nspname) = any (pg_catalog.regexp_split_to_array("
+    "pg_catalog.current_setting('search_path'), '\\s*,\\s*'))"
+    " and not pg_catalog.has_schema_privilege($1::name, n.oid, 'usage')"
+)
 _EXPLAIN = "explain (verbose, format json) "
 _PARAM = postgast.pg_query_pb2.Token.PARAM
 _BUDGET_S = 1.2
@@ -81,7 +87,7 @@ def ask(db: Database, workload: Sequence[Query], binds: Mapping[str, Sequence[Bi
                 found.add(query, one, _plans(db, query, one))
             ids |= _ids(db, query, found)
         except errors.StatementFailed as e:
-            not_seen.append(NotSeen(f"plans of {query.name}", e.message, _remedy(db, query, e)))
+            not_seen.append(_unasked(db, query, e))
         plans += found.plans
         tables |= found.tables
     db.execute("deallocate all")
@@ -163,13 +169,18 @@ def _with_constants(db: Database, statement: SqlStatement) -> Iterator[dict[str,
         return
 
 
-def _remedy(db: Database, query: Query, error: errors.StatementFailed) -> str:
+def _unasked(db: Database, query: Query, error: errors.StatementFailed) -> NotSeen:
+    """Why a query was not asked. To a role that may not use a schema of the search path its tables are not there."""
+    what, role = f"plans of {query.name}", query.role or db.user
+    hidden = db.value(_HIDDEN, [role]) if error.sqlstate != "42501" else ""
+    if hidden:
+        return NotSeen(
+            what, f"{quoted(role)} may not use schema {hidden}", f"grant usage on schema {hidden} to {quoted(role)}"
+        )
     if error.sqlstate != "42501":
-        return error.remedy
-    role = query.role or db.user
-    return f"grant select on its tables to {quoted(role)}" + (
-        f", and {quoted(role)} to {quoted(db.user)}" if query.role else ""
-    )
+        return NotSeen(what, error.message, error.remedy)
+    member = f", and {quoted(role)} to {quoted(db.user)}" if query.role else ""
+    return NotSeen(what, error.message, f"grant select on its tables to {quoted(role)}{member}")
 
 
 def shortened(scans: str) -> str:

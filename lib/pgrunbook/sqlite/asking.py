@@ -118,6 +118,6 @@ def checks(runbook: Runbook, file: File) -> Iterator[Examined]:
             for sql in found:
                 asked_for(file, sql)
         except errors.StatementFailed as e:
-            word = "its `sqlite` is wrong" if own else "SQLite does not take it as it is, and it has no `sqlite`"
+            word = "its `sqlite` is wrong" if own else "it is for PostgreSQL, and has no `sqlite`"
             why_not = why_not or f"{word}: {e.message}"
         yield Examined(one, tuple(found), why_not)

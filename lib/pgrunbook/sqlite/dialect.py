@@ -8,6 +8,7 @@ from typing import Any
 
 import postgast
 
+from pgrunbook.sqlfile import deparsed
 from pgrunbook.sqlite.text import folded, literal, quoted
 
 _PB = postgast.pg_query_pb2
@@ -201,4 +202,4 @@ def _shown(node: Any) -> str:
     tree = postgast.parse("select 1")
     target = tree.stmts[0].stmt.select_stmt.target_list[0].res_target
     target.val.CopyFrom(node)
-    return str(postgast.deparse(tree)).removeprefix("SELECT ")
+    return deparsed(tree).removeprefix("SELECT ")

@@ -78,6 +78,9 @@ class _Guard:
     def hold(self, name: str) -> None:
         self._held.enter_context(lock.held(self._file.target, self._file.path, name, f"pgrunbook {self._purpose}"))
 
+    def holder(self, name: str) -> str:
+        return lock.holder(self._file.path, name)
+
 
 def _path(target: Target) -> Path:
     return db.path_of(target, runbook.project_root())

@@ -29,7 +29,7 @@ def held(target: Target, path: Path, name: str, purpose: str, *, wait_s: float =
     """Hold the lock of that name for as long as the context lasts. Raises `Busy` naming the holder."""
     if sys.platform == "win32":
         raise errors.BadTarget("runs on SQLite files are kept apart by flock, which Windows has not", remedy="use WSL")
-    beside = path.with_name(f"{path.name}.{re.sub(r'[^A-Za-z0-9_-]+', '-', name).strip('-')}.lock")
+    beside = _beside(path, name)
     deadline = time.monotonic() + wait_s
     while (descriptor := _try(target, beside)) is None:
         if time.monotonic() > deadline:
@@ -46,6 +46,26 @@ def held(target: Target, path: Path, name: str, purpose: str, *, wait_s: float =
         with contextlib.suppress(OSError):
             beside.unlink()
         os.close(descriptor)
+
+
+def holder(path: Path, name: str) -> str:
+    """Who holds the lock of that name; empty where nobody does."""
+    beside = _beside(path, name)
+    try:
+        descriptor = os.open(beside, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:  # no lock was laid, or one that this user may not look at
+        return ""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return _said(beside)
+    finally:
+        os.close(descriptor)
+    return ""
+
+
+def _beside(path: Path, name: str) -> Path:
+    return path.with_name(f"{path.name}.{re.sub(r'[^A-Za-z0-9_-]+', '-', name).strip('-')}.lock")
 
 
 def _try(target: Target, beside: Path) -> int | None:

@@ -371,6 +371,20 @@ def run_folder(root: Path, parameters: Parameters, run_id: str) -> Path:
     return root / parameters.evidence_dir / (parameters.runbook or runbook.NONE) / run_id
 
 
+def make_folder(folder: Path, root: Path) -> None:
+    """Make a run's folder where it is not there. Raises `WrongUsage` where it can't be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        reason = "" if os.access(folder, os.W_OK) else "permission denied"
+    except OSError as e:
+        reason = (e.strerror or str(e)).lower()
+    if reason:
+        raise errors.WrongUsage(
+            f"the run's folder {_shown(folder, root)} can't be written: {reason}",
+            remedy="give another folder for the evidence: --evidence DIR (in a notebook: evidence_dir)",
+        )
+
+
 def runs(root: Path, parameters: Parameters) -> list[str]:
     """The runs of a runbook over a target that left a journal, newest first; one that only looked around is none."""
     folder = root / parameters.evidence_dir / parameters.runbook
@@ -438,7 +452,8 @@ def _of_any_database(target: db.Target) -> Runbook:
 
 def _choose_run(parameters: Parameters, stage: str, about: Runbook, target: db.Target) -> str:
     if stage == "rollback":
-        return newest_owner(about, target, kept=getattr(parameters, "scope", "") == "all")
+        with engines.of(target).guard(target, about, "rollback") as guard:
+            return newest_owner(guard.ledger, about, target, kept=getattr(parameters, "scope", "") == "all")
     if stage not in BEGIN:
         raise errors.MissingForerunner(
             f"{stage}: no run of {parameters.runbook} on {parameters.target} in {parameters.evidence_dir}/",
@@ -447,12 +462,11 @@ def _choose_run(parameters: Parameters, stage: str, about: Runbook, target: db.T
     return new_run_id()
 
 
-def newest_owner(about: Runbook, target: db.Target, *, kept: bool = False) -> str:
+def newest_owner(ledger: Ledger, about: Runbook, target: db.Target, *, kept: bool = False) -> str:
     """The newest run that still owns anything, as the ledger has it: a rollback needs no evidence folder."""
-    with engines.of(target).guard(target, about, "rollback") as guard:
-        for row in guard.ledger.runs(about.name):
-            if guard.ledger.owns_anything(row.run_id, kept=kept):
-                return row.run_id
+    for row in ledger.runs(about.name):
+        if ledger.owns_anything(row.run_id, kept=kept):
+            return row.run_id
     raise errors.MissingForerunner(
         f"rollback: no run of {about.name} owns anything on {target.name}; there is nothing to undo",
         remedy=f"pgrunbook status {about.name} --target {target.name}",
@@ -472,7 +486,7 @@ def _begin(session: Session) -> None:
         )
     if session.stage not in ("audit", "monitor"):  # several may look at once, also while a run is under way
         session.hold_lock()
-    session.folder.mkdir(parents=True, exist_ok=True)
+    make_folder(session.folder, session.root)
     if not known:
         session.event(
             "run_started",

@@ -51,7 +51,7 @@ def quiet(session: Session) -> bool:
 
 def tables(session: Session) -> list[TableSize]:
     """Sizes of the tables in the runbook's schemas, with exact row counts on a quiet database."""
-    found = session.database.fetch("tables", TableSize, schemas=list(session.runbook.about.search_path))
+    found = session.database.fetch("tables", TableSize, schemas=session.runbook.schemas)
     rows: list[TableSize] = []
     for number, table in enumerate(found, 1):
         count = None

@@ -118,7 +118,7 @@ def tables(session: Session) -> list[TableSize]:
 @part
 def indexes(session: Session) -> list[IndexUse]:
     """Existing indexes, their sizes and how often each was read."""
-    found = session.database.fetch("indexes", IndexUse, schemas=list(session.runbook.about.search_path))
+    found = session.database.fetch("indexes", IndexUse, schemas=session.runbook.schemas)
     session.write_json("baseline_indexes.json", [asdict(i) for i in found])
     return found
 

@@ -15,6 +15,7 @@ from pgrunbook import errors
 from pgrunbook.description import ChecklistItem
 from pgrunbook.findings import Check, Verdict
 from pgrunbook.measure.compare import QuerySummary, compare, summarise
+from pgrunbook.runbook import Runbook
 from pgrunbook.stages import _measuring
 from pgrunbook.stages._base import Parameters, Session, StageResult, part
 from pgrunbook.stages.migrate import require_applied
@@ -158,22 +159,29 @@ def _signatures(session: Session) -> dict[str, Signature]:
     """The signatures kept by earlier tries of this stage, and those given now."""
     path = session.folder / _SIGNED
     kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    given = _given(str(getattr(session.parameters, "signed", "")), session.root)
+    given = signatures(str(getattr(session.parameters, "signed", "")), session.runbook, session.root)
     known = {item.id for item in session.runbook.about.checklist}
-    mistakes = [f"{k}: no such item; there are: {', '.join(sorted(known))}" for k in given if k not in known]
-    signatures = {}
-    for key, value in {**kept, **given}.items():
+    return {k: Signature.model_validate(v) for k, v in kept.items() if k in known} | given
+
+
+def signatures(signed: str, about: Runbook, root: Path) -> dict[str, Signature]:
+    """The signatures of a file, or of JSON in place. Raises `WrongUsage` with every mistake."""
+    known = {item.id for item in about.about.checklist}
+    given = _given(signed, root)
+    mistakes = [f"{k}: no such item; there are: {', '.join(sorted(known)) or 'none'}" for k in given if k not in known]
+    found = {}
+    for key, value in given.items():
         try:
-            found = Signature.model_validate(value)
+            read = Signature.model_validate(value)
         except ValidationError as e:
-            mistakes += [f"{key}.{'.'.join(map(str, m['loc']))}: {m['msg'].lower()}" for m in e.errors()]
+            mistakes += [f"{'.'.join(map(str, (key, *m['loc'])))}: {m['msg'].lower()}" for m in e.errors()]
             continue
-        signatures[key] = found if found.time else found.model_copy(update={"time": datetime.now(UTC)})
-        if not found.name.strip():
+        found[key] = read if read.time else read.model_copy(update={"time": datetime.now(UTC)})
+        if not read.name.strip():
             mistakes.append(f"{key}.name: nobody signed")
     if mistakes:
         raise errors.WrongUsage("signatures: " + "; ".join(mistakes), remedy='[item_id] name = "…", note = "…"')
-    return {k: s for k, s in signatures.items() if k in known}
+    return found
 
 
 def _given(signed: str, root: Path) -> dict[str, Any]:
@@ -184,15 +192,13 @@ def _given(signed: str, root: Path) -> dict[str, Any]:
             found = json.loads(signed)
         else:
             found = tomllib.loads((root / signed).read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError, tomllib.TOMLDecodeError) as e:
+    except (OSError, ValueError) as e:  # text that is no UTF-8 is a ValueError too
         reason = e.strerror if isinstance(e, OSError) else str(e)
         name = "" if signed.lstrip().startswith("{") else f" file {signed}"
         raise errors.WrongUsage(
             f"signed{name} can't be read: {reason}", remedy="give a TOML file, or JSON that starts with {"
         ) from None
-    if not isinstance(found, dict):
-        raise errors.WrongUsage("signed is no table of items", remedy='{"item_id": {"name": "…", "note": "…"}}')
-    return found
+    return dict(found)
 
 
 def _shown(signature: Signature) -> str:

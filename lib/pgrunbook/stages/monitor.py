@@ -63,6 +63,11 @@ class Seen:
     remedy: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Name:
+    name: str
+
+
 @part
 def surroundings(session: Session) -> list[Fact]:
     """Which run is watched, on which database, how often, and for how long snapshots stay."""
@@ -129,7 +134,7 @@ def take(session: Session, reading: Database, writing: Database, now: datetime |
     binds, lacking = _binds(session, run_id)
     watching = looking.Watching(
         identity=session.identity,
-        schemas=about.about.search_path,
+        schemas=about.schemas,
         ledger=ledger.schema,
         workload=about.workload,
         binds=binds,
@@ -201,6 +206,7 @@ def watch(session: Session) -> Watched:
     findings = [
         *compare.slower(times, plans),
         *compare.flipped(plans),
+        *compare.unknown(read),
         *compare.lost(indexes),
         *compare.grown(tables),
         *compare.ailing(health),
@@ -210,15 +216,7 @@ def watch(session: Session) -> Watched:
 
 def _qualified(session: Session, names: Sequence[str]) -> list[str]:
     """Names as the catalog has them; those of what is gone as the ledger has them."""
-    return [
-        name
-        for (name,) in session.database.rows(
-            "select coalesce((select format('%I.%I', s.nspname, c.relname) from pg_catalog.pg_class c"
-            " join pg_catalog.pg_namespace s on s.oid = c.relnamespace where c.oid = to_regclass(n)), n)"
-            " from unnest($1::text[]) with ordinality u(n, i) order by i",
-            [list(names)],
-        )
-    ]
+    return [found.name for found in session.database.fetch("monitor_qualified", _Name, names=list(names))]
 
 
 def _samples(session: Session, run_id: str, name: str) -> list[Sample]:

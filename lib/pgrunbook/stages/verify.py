@@ -208,13 +208,15 @@ def rows_check(
     before = {t["table"]: t["rows"] for t in session.read_json("baseline_tables.json") if t["rows"] is not None}
     after = {t.table: t.rows for t in now}
     stands_as = {name: moved.get(name, name) for name in before}
-    # what lies outside of the search_path now is not counted
+    # what lies outside of the runbook's schemas now is not counted
     before = {stands_as[t]: n for t, n in before.items() if stands_as[t] in after or stands_as[t] == t}
     untold = [t for t in before if t in after and after[t] is None]  # counting took longer than a query may
     differs = {t: f"{t}: {n:,} → {after.get(t)}" for t, n in before.items() if after.get(t) != n and t not in untold}
     wrong = [words for t, words in differs.items() if t not in lost]
     if not before:
-        return Check("rows", "all tables", Verdict.NOT_MEASURABLE, gates=False, detail="a live database is not counted")
+        empty = "none of the runbook's schemas has a table that could be counted"
+        why = empty if _measuring.quiet(session) else "a live database is not counted"
+        return Check("rows", "all tables", Verdict.NOT_MEASURABLE, gates=False, detail=why)
     return passed(
         "rows",
         f"{len(before)} tables",

@@ -1,5 +1,5 @@
 /*---
-title = "Each of the eighteen indexes is valid and what the document says: one hash, two partial, none unique"
+title = "Each of the eighteen indexes is valid and what the document says: one hash, two partial, none unique; on SQLite all of them whole B-trees"
 sqlite = """
 with wanted (name, tbl, columns) as (
     values

@@ -1,2 +1,2 @@
--- expect: irreversible: no known kind
+-- expect: round-trip
 ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO corpus_reader;
