@@ -125,7 +125,9 @@ def test_prove_of_failing_statements__names_them(project: Project, untouched: No
         SCHEMA + "create function f() returns trigger language plpgsql as 'begin new.b := ''f''; return new; end';"
         "create trigger g before update on t for each row execute function f();"
     )
-    project.runbook("triggered", "update t set a = 7 where a = 1;", files=FILES | {"sandbox/schema.sql": schema})
+    accepted = '[objects."statement_1"]\nacknowledge_loss = "b is made anew by each UPDATE"\n'
+    files = FILES | {"sandbox/schema.sql": schema}
+    project.runbook("triggered", "update t set a = 7 where a = 1;", accepted, files)
     assert "line 1 of migrate.sql, backfill public.t" in proven(project, "triggered").differs[0]
 
 

@@ -28,6 +28,7 @@ begin
 end $$
 """
 STOPS = (STOP, "create trigger stops before update on t for each row execute function stop()")
+FIRES = '[objects."statement_1"]\nacknowledge_loss = "the trigger writes what it may"\n'
 LIVE = "live = true\n"  # others write to the tables: their contents do not gate
 Launch = Callable[..., Runner]
 
@@ -229,10 +230,33 @@ def test_triggers__fire_and_what_they_made_of_the_values_is_undone(project: Proj
         "create trigger alters before update on t for each row execute function alters()",
     )
     before = rows(table)
-    run_id = forward(project, table, "update t set c = 'new' where c is null")
+    run_id = forward(project, table, "update t set c = 'new' where c is null", FIRES)
     assert table.run("select c, count(*) from t group by 1 order by 1") == [("NEW", 3599), ("old", 400), (None, 1)]
     assert back(project, table, run_id) == "3,599 rows have their old values again"
     assert rows(table) == before
+
+
+def test_trigger_that_writes_more__is_to_be_acknowledged_and_named_after_the_rollback(
+    project: Project, table: Place
+) -> None:
+    """It writes a column that the statement doesn't, at the undo as well; disabled in a line before, it does not."""
+    table.run(
+        "alter table t add column touched int",
+        "create function touch() returns trigger language plpgsql as $$ begin new.touched := 7; return new; end $$",
+        "create trigger touch before update on t for each row execute function touch()",
+    )
+    before = rows(table)
+    with pytest.raises(errors.PreflightFailed, match=r"fires touch on public\.t: .* is not undone"):
+        forward(project, table, "update t set a = 0")
+    quiet = "alter table t disable trigger touch; update t set a = 0; alter table t enable trigger touch;"
+    back(project, table, forward(project, table, quiet))
+    assert rows(table) == before
+    run_id = forward(project, table, "update t set a = 0", FIRES)
+    result = project.stage("rollback", "small", table.target, run_id=run_id)
+    assert result.verdict == "rolled_back"
+    (content,) = [c for c in result.findings if c.check == "content"]
+    assert "public.t: fires touch on public.t" in content.detail
+    assert table.run("select count(*) from t where touched = 7 and a > 0") == [(ROWS,)]
 
 
 # -- kills and interrupts -----------------------------------------------------------------------------------------
@@ -243,7 +267,7 @@ def at_the_gate(
 ) -> tuple[str, Runner]:
     """A runner whose second batch (rows 1,001 to 3,000) stands before the gate; nothing is done twice in `a + 1`."""
     if not run_id:
-        project.runbook("small", "update t set a = a + 1, c = coalesce(c, '') || 'x'")
+        project.runbook("small", "update t set a = a + 1, c = coalesce(c, '') || 'x'", FIRES)
         run_id = project.stage("baseline", "small", gate.place.target).run_id
     runner = launch(stage, "small", gate.place.target, run_id)
     until(lambda: gate.place.run("select 1 from pg_stat_activity where wait_event = 'PgSleep'"))
@@ -301,7 +325,7 @@ def test_killed_rollback__is_taken_up(project: Project, closed: Gate, launch: La
         "alter table t enable trigger stops",
     )
     before = rows(place)
-    run_id = forward(project, place, "update t set a = a + 1, c = coalesce(c, '') || 'x'", LIVE)
+    run_id = forward(project, place, "update t set a = a + 1, c = coalesce(c, '') || 'x'", LIVE + FIRES)
     _, runner = at_the_gate(project, closed, launch, "rollback", run_id)
     runner.kill()
     closed.open()

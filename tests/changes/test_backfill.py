@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -83,11 +84,11 @@ def typed(text: str) -> changes.Change:
     return change
 
 
-def planned(text: str, on: db.Database) -> Backfill:
+def planned(text: str, on: db.Database, acknowledged: str = "the trigger does nothing") -> Backfill:
     """The backfill of a text, resolved."""
     change = typed(text)
     assert isinstance(change, Backfill)
-    return change.resolve(changes.Names(on))
+    return replace(change, options=changes.ObjectOptions(acknowledge_loss=acknowledged)).resolve(changes.Names(on))
 
 
 def walk(change: Backfill) -> Walk:
@@ -189,6 +190,8 @@ def test_the_state_of_an_update__is_what_a_quick_look_finds(on: db.Database) -> 
 
 def test_the_notes_of_an_update__say_what_fires_and_what_binds(on: db.Database) -> None:
     """Triggers for these columns, on partitions too; forced row security; the time that differs from batch to batch."""
+    with pytest.raises(errors.PreflightFailed, match=r"fires on_a on app\.p:"):
+        planned("update p set a = 1 where a is null", on, acknowledged="")
     notes = planned("update p set a = 1 where a is null", on).lint()
     assert any(n.startswith("fires on_a on app.p:") for n in notes)
     assert not any("on_insert" in n or "now()" in n or "forced" in n for n in notes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -23,6 +23,7 @@ from pgrunbook.changes._base import (
 from pgrunbook.changes._names import Relation
 from pgrunbook.changes._parts import column_of
 from pgrunbook.changes._remade import NOT_THERE_YET
+from pgrunbook.changes.trigger_state import TriggerState
 from pgrunbook.db import Database
 from pgrunbook.findings import Check, Verdict, passed
 from pgrunbook.sqlfile import SqlStatement, quoted
@@ -158,12 +159,19 @@ class Backfill(Change):
             )
         if found.has_foreign_partitions:
             raise self._refused(f"{table} has partitions on other servers", "update these there")
+        firing = _firing(found.triggers, str(table), names.earlier)
+        if firing and not self.written.whole and not self.options.acknowledge_loss:
+            raise self._refused(
+                _is_not_undone(firing, str(table)),
+                f'set acknowledge_loss = "reason" under [objects."{self.label}"] in runbook.toml, if that is meant; '
+                "or disable the trigger in a line before, and enable it in one after",
+            )
         return replace(
             self,
             schema=table.schema,
             key=tuple(found.key),
             reads_itself=self._read_again(names, table),
-            triggers=tuple(found.triggers),
+            triggers=firing,
             forced=found.forced,
         )
 
@@ -244,7 +252,14 @@ class Backfill(Change):
         return Observation(State.PRESENT, f"{captured.get('rows', 0):,} rows were touched")
 
     def capture(self, db: Database) -> dict[str, Any]:  # noqa: ARG002
-        return {"key": list(self.key)}
+        return {"key": list(self.key), "triggers": list(self.triggers)}
+
+    def remembering(self, captured: Mapping[str, Any]) -> Backfill:
+        return replace(self, triggers=tuple(captured.get("triggers", ())))
+
+    @property
+    def rows_not_brought_back(self) -> Mapping[str, str]:
+        return {self.relation: _is_not_undone(self.triggers, self.relation)} if self.triggers else {}
 
     def verify(self, db: Database) -> list[Check]:
         seen = self.standing(db)
@@ -307,11 +322,8 @@ class Backfill(Change):
             )
         notes = [how, "the old values are kept in the ledger's schema, as large as what is changed, until the rollback"]
         if self.triggers:
-            names = ", ".join(map(quoted, self.triggers))
-            notes.append(
-                f"fires {names} on {self.relation}: what a trigger writes elsewhere, or into other columns of a row, "
-                "is not undone"
-            )
+            why = f"; accepted: {self.options.acknowledge_loss}" if self.options.acknowledge_loss else ""
+            notes.append(_is_not_undone(self.triggers, self.relation) + why)
         if self.forced:
             notes.append(
                 f"row security is forced on {self.relation}: the server refuses the UPDATE of a role that it binds"
@@ -351,3 +363,17 @@ def _deparsed(prefix: str, edit: Callable[[Any], None]) -> str:
 
 def _expression(node: Any) -> str:
     return _deparsed("SELECT ", lambda select: select.target_list[0].res_target.val.CopyFrom(node))
+
+
+def _firing(triggers: Iterable[str], table: str, earlier: Iterable[Change]) -> tuple[str, ...]:
+    """Those of a table's triggers that no earlier change has disabled by then."""
+    firing = dict.fromkeys(triggers, True)
+    for change in earlier:
+        if isinstance(change, TriggerState) and change.relation == table and change.name in firing:
+            firing[change.name] = change.enables
+    return tuple(name for name, fires in firing.items() if fires)
+
+
+def _is_not_undone(triggers: Iterable[str], table: str) -> str:
+    names = ", ".join(map(quoted, triggers))
+    return f"fires {names} on {table}: what a trigger writes elsewhere, or into other columns of a row, is not undone"

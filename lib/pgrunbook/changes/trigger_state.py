@@ -58,6 +58,11 @@ class TriggerState(AlterTable, Defined):
         return str(self._command.name)
 
     @property
+    def enables(self) -> bool:
+        """Whether the trigger fires afterwards, for a session that is no replica's."""
+        return _STATES[self._command.subtype] in "OA"
+
+    @property
     def trigger(self) -> str:
         """The subject of what makes the trigger."""
         return _triggers.subject(self.relation, self.name)

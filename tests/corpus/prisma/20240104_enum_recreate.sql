@@ -1,4 +1,4 @@
--- expect: refused: makes other values
+-- expect: refused: is read by public.open_orders
 -- setup: shop.sql
 BEGIN;
 CREATE TYPE "order_state_new" AS ENUM ('new', 'paid', 'sent', 'held');

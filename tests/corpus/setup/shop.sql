@@ -20,7 +20,7 @@ create table order_items (
 create view open_orders as select id, customer_id, total from orders where state = 'new';
 create function order_size(bigint) returns bigint language sql stable as $$ select sum(quantity) from order_items where order_id = $1 $$;
 create function touch() returns trigger language plpgsql as $$ begin if new.state <> old.state then new.placed_at := now(); end if; return new; end $$;
-create trigger orders_touch before update on orders for each row execute function touch();
+create trigger orders_touch before update of total on orders for each row execute function touch();
 create sequence invoice_no start 1000;
 create materialized view sales as select customer_id, sum(total) as total from orders group by 1;
 create unique index sales_customer on sales (customer_id);

@@ -42,7 +42,7 @@ create materialized view totals as select customer_id, sum(total) as total from 
 create unique index totals_customer on totals (customer_id);
 create function touch() returns trigger language plpgsql as $$ begin return new; end $$;
 create function full_price(cents integer) returns numeric language sql immutable as $$ select cents / 100.0 $$;
-create trigger orders_touch before update on orders for each row execute function touch();
+create trigger orders_touch before update of total on orders for each row execute function touch();
 create statistics orders_stat (dependencies) on customer_id, status from orders;
 comment on table orders is 'what was ordered';
 comment on column orders.note is 'free text';
