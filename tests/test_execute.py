@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -598,6 +599,8 @@ def test_unique_index_on_duplicates__leaves_no_invalid_index_and_is_resumed(
         migrate(project, database, run_id)
     assert caught.value.exit_status == 10
     assert "mend the cause, then run it again" in caught.value.remedy
+    (query,) = re.findall(r"in the way: (select .*?);", caught.value.remedy)
+    assert database.run(query) == [("b1", 2)]
     assert "b1" not in str(caught.value)
     assert not there(database, "t_b")
     assert valid(database, "t_a")

@@ -185,7 +185,8 @@ class Executor:
                 e.remedy = f"another session made it meanwhile, and it is not this run's; {MEND}"
             else:
                 self._clear(step)
-                e.remedy = e.remedy or MEND
+                rows = step.change.in_the_way(e.sqlstate)
+                e.remedy = f"these rows are in the way: {rows}; {MEND}" if rows else e.remedy or MEND
             raise
         except errors.Aborted:
             if self._work.usable:

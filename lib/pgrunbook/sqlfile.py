@@ -225,6 +225,17 @@ def deparsed(tree: Message) -> str:
     return str(postgast.deparse(spelled))
 
 
+def expression(node: Message) -> str:
+    """The SQL of an expression.
+
+    >>> expression(split("select a, b+1")[0].node.target_list[1].res_target.val)
+    'b + 1'
+    """
+    query = postgast.parse("select 1")
+    query.stmts[0].stmt.select_stmt.target_list[0].res_target.val.CopyFrom(node)
+    return deparsed(query).removeprefix("SELECT ")
+
+
 def _bare_names(tree: Message) -> Iterator[tuple[Any, str]]:
     """Where names stand that the library's deparser does not quote: a node and its field."""
     found: list[tuple[str, Any]] = walk(tree)

@@ -94,6 +94,7 @@ def test_a_row_that_is_null__fails_and_leaves_nothing_in_the_way(project: Projec
     with pytest.raises(errors.StatementFailed, match=r"(column|constraint) .*a.* (contains null|is violated)") as e:
         project.stage("migrate", "null", version_place.target, run_id=run_id)
     assert e.value.sqlstate in ("23502", "23514")
+    assert "select * from public.t where a is null" in e.value.remedy
     version_place.run("insert into t values (3, null)")
     assert version_place.run("select count(*) from pg_constraint where conrelid = 't'::regclass and contype = 'c'") == [
         (0,)

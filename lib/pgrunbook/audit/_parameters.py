@@ -11,7 +11,7 @@ import postgast
 
 from pgrunbook import sqlfile
 from pgrunbook.audit.sampler import Compared, Test
-from pgrunbook.sqlfile import deparsed, quoted
+from pgrunbook.sqlfile import expression, quoted
 
 _PB = postgast.pg_query_pb2
 _TESTS: dict[str, Test] = {
@@ -139,7 +139,7 @@ class Reader:
             return
         before = self.compared.get(number)
         if before is None or before.test == "other":
-            self.compared[number] = Compared(number, expression_text(tested), test, place[1], place[0], item, array)
+            self.compared[number] = Compared(number, expression(tested), test, place[1], place[0], item, array)
             self.columns[number] = _columns_of(refs[0])[-1]
 
 
@@ -174,13 +174,6 @@ def _place(ref: Any, scopes: Sequence[Scope]) -> tuple[int, str] | None:
         if having or None in scope.tables.values():
             return None
     return None
-
-
-def expression_text(node: Any) -> str:
-    """An expression's text."""
-    tree = postgast.parse("select 1")
-    tree.stmts[0].stmt.select_stmt.target_list[0].res_target.val.CopyFrom(node)
-    return deparsed(tree).removeprefix("SELECT ")
 
 
 def kinds(node: Any) -> set[str]:

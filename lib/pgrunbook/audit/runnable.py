@@ -16,10 +16,10 @@ import postgast
 
 from pgrunbook import errors, sqlfile
 from pgrunbook.audit import sampler
-from pgrunbook.audit._parameters import Reader, Table, expression_text, kinds, name_of
+from pgrunbook.audit._parameters import Reader, Table, kinds, name_of
 from pgrunbook.audit.sampler import Compared, Source
 from pgrunbook.db import Database
-from pgrunbook.sqlfile import SqlFileError, deparsed, quoted
+from pgrunbook.sqlfile import SqlFileError, deparsed, expression, quoted
 
 _PB = postgast.pg_query_pb2
 _PARAM = _PB.Token.PARAM
@@ -397,7 +397,7 @@ def _sources(top: Any, read: Reader, chosen: Iterable[Compared]) -> list[Source]
     outer = read.scopes[0]
     small = all(t and t.rows <= _MOST_ROWS for t in outer.tables.values())
     if chosen and small and top.op == _PB.SETOP_NONE and all(c.scope == outer.number for c in chosen):
-        return [Source(_from_text(top), tuple(map(expression_text, _plain_conditions(top))), chosen)]
+        return [Source(_from_text(top), tuple(map(expression, _plain_conditions(top))), chosen)]
     found = []
     for place in dict.fromkeys((c.scope, c.alias) for c in chosen):
         table = read.scopes[place[0]].tables[place[1]]
@@ -433,6 +433,6 @@ def _from_text(select: Any) -> str:
     for _, message in sqlfile.walk(tree):
         node: Any = message
         if node.DESCRIPTOR.name == "JoinExpr" and "ParamRef" in kinds(node.quals):
-            kept = [expression_text(c) for c in _conditions(node.quals) if not {"ParamRef", "SubLink"} & kinds(c)]
+            kept = [expression(c) for c in _conditions(node.quals) if not {"ParamRef", "SubLink"} & kinds(c)]
             node.quals.CopyFrom(_expression(" and ".join(kept) or "true"))
     return deparsed(tree).removeprefix("SELECT * FROM ")

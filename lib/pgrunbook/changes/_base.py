@@ -305,6 +305,10 @@ class Change(abc.ABC):
         """What to clear away after it failed half-way, so that no traffic meets the remains."""
         return self.undo(captured) if seen.state is State.INVALID else []
 
+    def in_the_way(self, sqlstate: str) -> str:  # noqa: ARG002
+        """The query that finds the rows for which the server refuses it; empty where there is none."""
+        return ""
+
     def remembering(self, captured: Mapping[str, Any]) -> Change:  # noqa: ARG002
         """The same change, made again from the ledger, with what was captured of it, for `loss`."""
         return self

@@ -216,7 +216,7 @@ class Backfill(Change):
 
     @property
     def _values(self) -> tuple[str, ...]:
-        return tuple(_expression(t.res_target.val) for t in self._node.target_list)
+        return tuple(sqlfile.expression(t.res_target.val) for t in self._node.target_list)
 
     @property
     def _selected(self) -> str:
@@ -359,10 +359,6 @@ def _deparsed(prefix: str, edit: Callable[[Any], None]) -> str:
     edit(query.stmts[0].stmt.select_stmt)
     text = sqlfile.deparsed(query)
     return text.removeprefix(prefix) if text.startswith(prefix) else ""
-
-
-def _expression(node: Any) -> str:
-    return _deparsed("SELECT ", lambda select: select.target_list[0].res_target.val.CopyFrom(node))
 
 
 def _firing(triggers: Iterable[str], table: str, earlier: Iterable[Change]) -> tuple[str, ...]:

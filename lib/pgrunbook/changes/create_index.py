@@ -32,6 +32,7 @@ from pgrunbook.db import Database
 from pgrunbook.sqlfile import SqlStatement, quoted
 
 _PB = postgast.pg_query_pb2
+_UNIQUE_VIOLATION = "23505"
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +302,15 @@ class CreateIndex(Change):
         if not self._node.concurrent:
             return ["written without CONCURRENTLY, which would block writes for the whole build; built concurrently"]
         return []
+
+    def in_the_way(self, sqlstate: str) -> str:
+        if sqlstate != _UNIQUE_VIOLATION or not self.keys:
+            return ""
+        tests = [sqlfile.expression(self._node.where_clause)] if self._node.HasField("where_clause") else []
+        tests += [] if self._node.nulls_not_distinct else [f"({self.keys}) is not null"]
+        where = f"where {' and '.join(f'({test})' for test in tests)} " if tests else ""
+        counted = f"select {self.keys}, count(*) from {self.relation}"  # noqa: S608  shown, not run
+        return f"{counted} {where}group by {self.keys} having count(*) > 1"
 
     def _build(self, *, concurrently: bool = False, only: bool = False, on: _partitions.Node | None = None) -> str:
         def safe(node: Any) -> None:

@@ -16,6 +16,7 @@ from pgrunbook.db import Database
 from pgrunbook.sqlfile import SqlStatement, quoted
 
 _PB = postgast.pg_query_pb2
+_NULL_FOUND = ("23502", "23514")  # of the column itself, of a check on it
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,10 @@ class SetNotNull(NullabilityChange):
     def clear(self, seen: Observation, captured: Mapping[str, Any]) -> list[Phase]:
         # what traffic met before, it meets again
         return [] if captured.get("not_valid") or seen.state is not State.INVALID else self.undo(captured)
+
+    def in_the_way(self, sqlstate: str) -> str:
+        found = f"select * from {self.relation} where {quoted(self.column)} is null"  # noqa: S608  shown, not run
+        return found if sqlstate in _NULL_FOUND else ""
 
     def known(self) -> dict[str, bool]:
         return {"proven": True}

@@ -8,7 +8,7 @@ from typing import Any
 
 import postgast
 
-from pgrunbook.sqlfile import deparsed
+from pgrunbook import sqlfile
 from pgrunbook.sqlite.text import folded, literal, quoted
 
 _PB = postgast.pg_query_pb2
@@ -130,7 +130,7 @@ class _Translation:
             return f"{self.expression(node.a_expr.lexpr)} {word} ({values})"
         if kind == "column_ref":
             return self.expression(node)
-        raise NotTaken(f"the predicate {_shown(node)}")
+        raise NotTaken(f"the predicate {sqlfile.expression(node)}")
 
     @staticmethod
     def _is_compound(node: Any) -> bool:
@@ -163,7 +163,7 @@ class _Translation:
             if operator in _ARITHMETIC and node.a_expr.HasField("lexpr"):
                 left, right = (self.expression(n) for n in (node.a_expr.lexpr, node.a_expr.rexpr))
                 return f"({left} {operator} {right})"
-        raise NotTaken(f"the expression {_shown(node)}")
+        raise NotTaken(f"the expression {sqlfile.expression(node)}")
 
 
 def translated(node: Any, table: str, columns: Mapping[str, str]) -> Translated:
@@ -195,11 +195,3 @@ def _constant(const: Any) -> str:
     if kind == "boolval":
         return "TRUE" if const.boolval.boolval else "FALSE"
     raise NotTaken("a constant of bits")
-
-
-def _shown(node: Any) -> str:
-    """An expression as PostgreSQL spells it."""
-    tree = postgast.parse("select 1")
-    target = tree.stmts[0].stmt.select_stmt.target_list[0].res_target
-    target.val.CopyFrom(node)
-    return deparsed(tree).removeprefix("SELECT ")
