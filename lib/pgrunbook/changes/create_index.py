@@ -304,7 +304,7 @@ class CreateIndex(Change):
         return []
 
     def in_the_way(self, sqlstate: str) -> str:
-        if sqlstate != _UNIQUE_VIOLATION or not self.keys:
+        if sqlstate != _UNIQUE_VIOLATION or not (self._node.unique and self.keys):
             return ""
         tests = [sqlfile.expression(self._node.where_clause)] if self._node.HasField("where_clause") else []
         tests += [] if self._node.nulls_not_distinct else [f"({self.keys}) is not null"]
