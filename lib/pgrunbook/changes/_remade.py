@@ -4,17 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pgrunbook import errors
 from pgrunbook.changes import _definitions
-from pgrunbook.changes._base import Change, Names, Observation, State
+from pgrunbook.changes._base import Change, Defined, Names, Observation, State
 from pgrunbook.changes._definitions import Found
 from pgrunbook.changes._scratch import scratch
 from pgrunbook.db import Database
 
 # undefined column, function, table, type, schema: an earlier change of the migration makes it
 NOT_THERE_YET = ("42703", "42883", "42P01", "42704", "3F000")
-IF_HELD = "drop what depends on it before, and make that again after it; or answer for the statement in rollback.sql"
+_IF_HELD = "drop what depends on it before, and make that again after it; or answer for the statement in rollback.sql"
+
+
+class OrReplace(Defined):
+    """One CREATE [OR REPLACE]. `held` is what depends on what stands there."""
+
+    __slots__ = ()
+    held: tuple[str, ...]
+
+    @property
+    def _node(self) -> Any:
+        return self.written.node
+
+    @property
+    def replaces(self) -> bool:
+        return bool(self._node.replace)
+
+    @property
+    def if_different(self) -> str:
+        return _IF_HELD if self.held else super().if_different
+
+    @property
+    def takes_block_apart(self) -> bool:
+        return self.anew and self.replaces  # what it replaces is looked at when the changes before it are done
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from pgrunbook.changes._base import (
 from pgrunbook.changes._definitions import FUNCTION
 from pgrunbook.changes._functions import Type, find_type, spelled, type_text
 from pgrunbook.changes._parts import part_of
-from pgrunbook.changes._remade import IF_HELD, held_by, lost_by_drop, no_way_back, replaceable, way_back
+from pgrunbook.changes._remade import OrReplace, held_by, lost_by_drop, no_way_back, replaceable, way_back
 from pgrunbook.changes._scratch import scratch
 from pgrunbook.db import Database
 from pgrunbook.sqlfile import SqlStatement
@@ -44,7 +44,7 @@ class _Function:
 
 
 @dataclass(frozen=True, slots=True)
-class CreateFunction(Defined):
+class CreateFunction(OrReplace):
     """One CREATE [OR REPLACE] FUNCTION or PROCEDURE.
 
     `guarded`: the same migration sets who may execute it. `held` is what depends on the function.
@@ -67,10 +67,6 @@ class CreateFunction(Defined):
         if any(p.function_parameter.arg_type.pct_type for p in node.parameters):
             return None
         return cls(statement)
-
-    @property
-    def _node(self) -> Any:
-        return self.written.node
 
     @property
     def schema(self) -> str:
@@ -106,20 +102,8 @@ class CreateFunction(Defined):
         return (f"function {self.object}",)
 
     @property
-    def replaces(self) -> bool:
-        return bool(self._node.replace)
-
-    @property
     def _word(self) -> str:
         return "procedure" if self._node.is_procedure else "function"
-
-    @property
-    def if_different(self) -> str:
-        return IF_HELD if self.held else super(Defined, self).if_different
-
-    @property
-    def takes_block_apart(self) -> bool:
-        return self.anew and self.replaces  # what it replaces is looked at when the changes before it are done
 
     def resolve(self, names: Names) -> CreateFunction:
         schema = self.schema or names.creation_schema

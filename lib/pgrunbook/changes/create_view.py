@@ -22,7 +22,7 @@ from pgrunbook.changes._base import (
 from pgrunbook.changes._definitions import RELATION
 from pgrunbook.changes._made import MakesRelation
 from pgrunbook.changes._parts import part_of
-from pgrunbook.changes._remade import IF_HELD, held_by, lost_by_drop, no_way_back, replaceable, way_back
+from pgrunbook.changes._remade import OrReplace, held_by, lost_by_drop, no_way_back, replaceable, way_back
 from pgrunbook.changes._scratch import scratch
 from pgrunbook.db import Database
 from pgrunbook.sqlfile import SqlStatement
@@ -39,7 +39,7 @@ class _View:
 
 
 @dataclass(frozen=True, slots=True)
-class CreateView(MakesRelation, Defined):
+class CreateView(MakesRelation, OrReplace):
     """One CREATE [OR REPLACE] VIEW.
 
     `as_owner`: security_invoker is left out, since the server does not have it. `held` is what depends on the view.
@@ -79,18 +79,6 @@ class CreateView(MakesRelation, Defined):
     def idents(self) -> tuple[str, ...]:
         columns = self._columns()
         return (f"relation {self.object}", *(f"column {quoted(self.schema, self.name, c)}" for c in columns))
-
-    @property
-    def replaces(self) -> bool:
-        return bool(self._node.replace)
-
-    @property
-    def if_different(self) -> str:
-        return IF_HELD if self.held else super(Defined, self).if_different
-
-    @property
-    def takes_block_apart(self) -> bool:
-        return self.anew and self.replaces  # what it replaces is looked at when the changes before it are done
 
     def undecided(self, db: Database) -> bool:
         stars = any(field == "a_star" for field, _ in sqlfile.walk(self._node.query))
