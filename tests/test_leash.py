@@ -34,10 +34,18 @@ def pids(file: Path) -> list[int]:
     return [int(word) for word in file.read_text().split()]
 
 
+def runs(pid: int) -> bool:
+    """Whether a process runs; one that ends while it is looked at does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def gone(found: list[int]) -> bool:
     """Whether none of these processes runs any more, within some seconds."""
     until = time.monotonic() + 8
-    while any(psutil.pid_exists(p) and psutil.Process(p).status() != "zombie" for p in found):
+    while any(map(runs, found)):
         if time.monotonic() > until:
             return False
         time.sleep(0.05)
