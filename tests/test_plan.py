@@ -10,8 +10,9 @@ import pytest
 
 from conftest import REPOSITORY
 from fix_databases import Place, made
+from fix_faults import Role
 from fix_project import Project
-from pgrunbook import description, errors, fingerprint, plan, rehearsal, runbook, sandbox
+from pgrunbook import description, errors, fingerprint, ledger, plan, rehearsal, runbook, sandbox
 from pgrunbook.changes import State
 from pgrunbook.db import Database
 from pgrunbook.plan import Plan
@@ -260,6 +261,16 @@ def test_a_server_too_old__is_refused(session: Database, monkeypatch: pytest.Mon
     monkeypatch.setattr(plan, "OLDEST_VERSION", 990000)
     with pytest.raises(errors.BadTarget, match="runs PostgreSQL 18; 13 is the oldest"):
         plan.identify(session)
+
+
+def test_ledger_that_the_role_may_not_read__is_refused_with_the_grant(
+    project: Project, database: Place, role: Role
+) -> None:
+    """Nobody could say whether a statement that leaves no trace in the catalog was done."""
+    database.run(ledger.ddl("pgrunbook"))
+    with pytest.raises(errors.BadTarget, match="may not create or use the ledger") as caught:
+        made_plan(project, Place(database.name, role.target, ""), "vacuum analyze app.t")
+    assert f"pgrunbook ledger sql --role {role.name}" in caught.value.remedy
 
 
 def test_build_settings__follow_the_runbook_and_the_target() -> None:

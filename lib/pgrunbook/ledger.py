@@ -119,6 +119,14 @@ class Ledger:
             )
         )
 
+    def _readable(self) -> bool:
+        """Whether it is there; one that the role may not read is an error: nobody could say what was done."""
+        if not self.exists():
+            return False
+        if not self.usable(writing=False):
+            raise self.not_allowed("it is there, without the privileges")
+        return True
+
     def create(self, tables: Sequence[str] = RUNS) -> None:
         """Make the tables where they are missing: a ledger may be older than some of them.
 
@@ -175,10 +183,8 @@ class Ledger:
 
     def runs(self, runbook: str = "") -> list[RunRow]:
         """The runs, newest first; none where there is no ledger. Raises `BadTarget` where the role may not read it."""
-        if not self.exists():
+        if not self._readable():
             return []
-        if not self.usable(writing=False):
-            raise self.not_allowed("it is there, without the privileges")
         query = _RUN.replace("{schema}", self._name)
         where = " where $1 in ('', runbook) order by started_at desc, run_id desc"
         return [RunRow(**row) for row in self._db.dicts(query + where, [runbook])]
@@ -197,8 +203,11 @@ class Ledger:
         return any(s.open or (kept and s.kept) for s in self.steps(run_id))
 
     def run_that_applied(self, runbook: str, resolved_sql: str) -> str:
-        """The run of a runbook that did a statement which leaves no trace in the catalog; empty for none."""
-        if not self.exists():
+        """The run of a runbook that did a statement which leaves no trace in the catalog; empty for none.
+
+        Raises `BadTarget` where the role may not read the ledger.
+        """
+        if not self._readable():
             return ""
         found = self._db.value(
             f"select r.run_id from {self._name}.step s join {self._name}.run r using (run_id)"  # noqa: S608
