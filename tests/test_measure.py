@@ -486,6 +486,9 @@ def test_a_claim_without_a_measurement__is_not_measurable(claim: dict) -> None:
     for against in (Measured({}), Measured({"other": FAST} if "query" in claim else {})):
         check = held(claim, against)
         assert (check.verdict, check.measured) == (Verdict.NOT_MEASURABLE, "not measured")
+    tried = claim["metric"] in ("probes", "application") or claim["metric"].startswith("load_")
+    check = held(claim, Measured({}, not_tried="only on the sandbox"))
+    assert check.detail == ("only on the sandbox" if tried else "this run has no value for it")
     if claim["metric"] in ("query_ms_after", "speedup"):
         assert held(claim, Measured({"q": NOT_TIMED})).verdict is Verdict.NOT_MEASURABLE
 

@@ -40,6 +40,7 @@ class Measured:
     rewrites: Sequence[Rewritten] | None = None
     loads: Mapping[str, LoadResult] | None = None
     application: Mapping[str, Mapping[str, float]] | None = None
+    not_tried: str = ""  # why nothing that writes, or loads the target, was run
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,8 @@ _UNITS = {
     "load_p95_ms": " ms", "load_stall_ms": " ms", "load_errors": "", "load_connections_percent": " %",
 }  # fmt: skip
 
+# what is known only where something that writes, or loads the target, was run
+_TRIED = {"probes", "application", "load_p95_ms", "load_stall_ms", "load_errors", "load_connections_percent"}
 _ENDINGS = {"_ms": " ms", "_percent": " %", "_s": " s", "_mb": " MB"}
 
 
@@ -103,7 +106,8 @@ def _hold(claim: Claim, measured: Measured, stage: str) -> Check:
         return verdict(Verdict.PENDING, f"measured by {claim.after}", gates=False)
     value = _METRICS[str(claim.metric)](claim, measured)
     if value is None:
-        return verdict(Verdict.NOT_MEASURABLE, "not measured", "this run has no value for it")
+        why = measured.not_tried if claim.metric in _TRIED else ""
+        return verdict(Verdict.NOT_MEASURABLE, "not measured", why or "this run has no value for it")
     if value.number is None and value.ok is None:
         return verdict(Verdict.NOT_MEASURABLE, value.text, value.detail)
     if value.number is None:

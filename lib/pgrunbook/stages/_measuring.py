@@ -181,6 +181,11 @@ def may_write(session: Session) -> bool:
     return session.is_rehearsal or bool(getattr(session.parameters, "production", False))
 
 
+def not_tried(session: Session) -> str:
+    """Why nothing that writes, or loads the target, was run; empty where it may be."""
+    return "" if may_write(session) else "on a system that is not the sandbox it runs with production = true"
+
+
 def run_probe(session: Session, assertion: Assertion) -> Check:
     """Run one check or probe on the target. Rows are quoted on the sandbox only."""
     session.tell(f"check {assertion.name}")

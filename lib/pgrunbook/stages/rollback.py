@@ -209,6 +209,7 @@ def claims(session: Session) -> list[ClaimRow]:
         rows_detail=rows.measured if rows else "",
         probes={c.check: c.verdict for c in session.findings if c.check in probed} or None,
         rollback_seconds=float(session.read_json(_DONE)["seconds"]),
+        not_tried=_measuring.not_tried(session),
     )
     mine = [c for c in session.runbook.about.claims if c.after == "rollback"]
     return claiming.rows(session.record(claiming.hold(mine, measured, "rollback")))

@@ -318,6 +318,7 @@ def measured(session: Session) -> Measured:
         loads={r.when: r for r in _load.kept(session)},
         application=_application.metrics(session),
         drops=[s.object for s in made.steps if s.kind.startswith("drop_")],
+        not_tried=_measuring.not_tried(session),
     )
 
 
