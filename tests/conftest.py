@@ -80,6 +80,16 @@ def pytest_configure(config: pytest.Config) -> None:
         "JUPYTER_PREFER_ENV_PATH": "1",
     }
     os.environ.pop("JUPYTER_PATH", None)
+    _keep_ports_apart()
+
+
+def _keep_ports_apart() -> None:
+    """A kernel listens some seconds after its ports were chosen, when another worker may have been given one of them."""
+    from jupyter_client.connect import LocalPortCache
+
+    from fix_servers import free_port
+
+    LocalPortCache.find_available_port = lambda self, ip: free_port()
 
 
 def _memory() -> pathlib.Path | None:
@@ -132,6 +142,13 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """nbval goes on after a failed cell; the later cells of that notebook fail instead."""
+    """nbval goes on after a failed cell; the later cells of that notebook fail instead.
+
+    What starts the sandbox by itself finds it as all other tests do.
+    """
+    if item.nodeid.startswith(LONG):
+        from fix_servers import calm_sandbox
+
+        calm_sandbox()
     if item.path.suffix == ".ipynb" and item.parent in _failed:
         pytest.fail(f"{_failed[item.parent]} of this notebook failed before", pytrace=False)

@@ -39,6 +39,10 @@ begin
   return value;
 end $$
 """
+WORKING = (
+    "select 1 from pg_stat_activity"
+    " where application_name like 'pgrunbook small %work' and datname = current_database()"
+)
 TABLE = (
     "create table t (id int primary key, a int, b text)",
     "insert into t select i, i % 50, 'b' || i from generate_series(1, 2000) i",
@@ -47,12 +51,32 @@ TABLE = (
 )
 
 
-def until(met: Callable[[], object], *, seconds: float = 20) -> None:
+def until(met: Callable[[], object], *, seconds: float = 60) -> None:
     """Wait until something is so; a test that waits in vain fails."""
     end = time.monotonic() + seconds
     while not met():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def once(met: Callable[[], object], act: Callable[[], object]) -> Iterator[None]:
+    """Do something as soon as something is so, while the test is at what waits for it."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.02):
+            if met():
+                act()
+                return
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 @contextlib.contextmanager
@@ -84,15 +108,17 @@ def running(place: Place, statement: str, application: str = "psql") -> Iterator
             yield session.info.backend_pid
         finally:
             session.cancel_safe()
-            thread.join(10)
+            thread.join(30)
 
 
 def leave_invalid(place: Place, statement: str) -> None:
-    """An invalid index, as a concurrent build cancelled by statement_timeout leaves it."""
-    with holding(place), place.session() as session:
-        session.execute("set statement_timeout = '100ms'")
-        with pytest.raises(psycopg.errors.QueryCanceled):
-            session.execute(statement)
+    """An invalid index, as a concurrent build leaves it that was cancelled while it waited for an old snapshot."""
+    waits = (
+        "select 1 from pg_stat_progress_create_index"
+        " where datname = current_database() and phase = 'waiting for old snapshots'"
+    )
+    with holding(place), running(place, statement):
+        until(lambda: place.run(waits))
     assert invalid_indexes(place)
 
 
@@ -107,6 +133,11 @@ def valid(place: Place, index: str) -> bool:
     return place.run(f"select indisvalid and indisready from pg_index where indexrelid = to_regclass('{index}')") == [
         (True,)
     ]
+
+
+def waiting(place: Place) -> bool:
+    """Whether a working session waits for a lock."""
+    return bool(place.run(f"{WORKING} and wait_event_type = 'Lock'"))
 
 
 def building(place: Place) -> bool:
@@ -138,6 +169,11 @@ def events(project: Project, runbook: str, run_id: str, name: str) -> list[dict]
     """A run's journalled events of one name."""
     found, _ = journal.read(project.root / "evidence" / runbook / run_id / journal.NAME)
     return [e for e in found if e["event"] == name]
+
+
+def tells_of(project: Project, run_id: str, word: str) -> bool:
+    """Whether the progress of a run of "small" has told of waiting for somebody."""
+    return any(word in e["waiting_for"] for e in events(project, "small", run_id, "progress"))
 
 
 @dataclass
@@ -178,14 +214,14 @@ class Runner:
     def kill(self) -> None:
         """As the out-of-memory killer does."""
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
 
     def interrupt(self) -> None:
         self.process.send_signal(signal.SIGINT)
 
-    def ended(self, seconds: float = 20) -> tuple[int, str]:
+    def ended(self) -> tuple[int, str]:
         """Exit status and output."""
-        return self.process.wait(seconds), self.output.read_text()
+        return self.process.wait(60), self.output.read_text()
 
 
 @pytest.fixture

@@ -106,7 +106,7 @@ class Rig:
     def forward(self, run_id: str, recorder: Recorder | None = None, limits: Limits = CALM) -> list[Done]:
         """Carry the case out, or take the run up."""
         with self.connect("lock") as lock, self.connect("main") as main:
-            hold_lock(lock, NAME)
+            hold_lock(lock, NAME, wait_s=30)  # a runner that was killed a moment ago may still have it
             made = plan.make(self.runbook, main)
             ledger = Ledger(main, LEDGER)
             ledger.create()
@@ -121,7 +121,7 @@ class Rig:
     def back(self, run_id: str, recorder: Recorder | None = None, limits: Limits = CALM) -> list[Done]:
         """Undo a run, with what the case acknowledges."""
         with self.connect("lock") as lock:
-            hold_lock(lock, NAME)
+            hold_lock(lock, NAME, wait_s=30)
             acknowledged = frozenset(n.strip() for n in self.case.acknowledge.split(",") if n.strip())
             with self._executor(run_id, recorder, limits, {}) as executor:
                 done = list(executor.undo("all", acknowledged))

@@ -9,10 +9,12 @@ another.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import pathlib
 import pwd
+import secrets
 import shutil
 import signal
 import socket
@@ -54,7 +56,7 @@ class Server:
         """Stop at once, as a power cut does; of a throw-away server only."""
         pidfile = self.folder / "data" / "postmaster.pid"
         os.kill(int(pidfile.read_text().split()[0]), signal.SIGQUIT)
-        for _ in range(4000):
+        for _ in range(12000):
             if not pidfile.exists():
                 return
             time.sleep(0.005)
@@ -65,7 +67,7 @@ class Server:
         options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c fsync=off -c autovacuum_naptime=1d"
         words = ("-D", self.folder / "data", "-W", "-o", options, "-l", self.folder / "log", "start")
         _run(_server_user(), self.programs / "pg_ctl", *words)
-        for _ in range(1000):  # pg_ctl would look ten times a second
+        for _ in range(6000):  # pg_ctl would look ten times a second
             with contextlib.suppress(psycopg.OperationalError):
                 psycopg.connect(self.dsn).close()
                 return
@@ -91,7 +93,7 @@ def server_of() -> Iterator[Callable[[int], Server]]:
 
         def server(version: int) -> Server:
             if version not in started:
-                started[version] = _sandbox() if version == SANDBOX else stack.enter_context(_throw_away(version))
+                started[version] = calm_sandbox() if version == SANDBOX else stack.enter_context(_throw_away(version))
             return started[version]
 
         yield server
@@ -122,7 +124,9 @@ def postgres_15(server_of: Callable[[int], Server]) -> Iterator[Server]:
         yield server
 
 
-def _sandbox() -> Server:
+@functools.cache
+def calm_sandbox() -> Server:
+    """The sandbox's server, without autovacuum."""
     sandbox.start()
     words = conninfo_to_dict(sandbox.conninfo())
     server = Server(sandbox.bindir(), pathlib.Path(str(words["host"])), int(str(words["port"])))
@@ -159,20 +163,27 @@ def stop_all(place: pathlib.Path) -> None:
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []
         if "-D" in words and any(word.startswith(f"{place}/") for word in words):
-            process.send_signal(signal.SIGQUIT)
-            process.wait(10)
+            with contextlib.suppress(psutil.Error):  # it ends by itself, or nobody takes note of its end
+                process.send_signal(signal.SIGQUIT)
+                process.wait(30)
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+    """A port of this machine that nobody listens on, and that is given to nobody else before it is listened on.
+
+    It is below those that the system hands out by itself, and no other worker of this call gets it.
+    """
+    while True:
+        port = 20000 + secrets.randbelow(12000)
+        with contextlib.suppress(OSError), socket.socket() as free:
+            free.bind(("127.0.0.1", port))
+            pathlib.Path(os.environ["PGRUNBOOK_TEST_PLACE"], f"port-{port}").touch(exist_ok=False)
+            return port
 
 
 def _embedded() -> pathlib.Path:
     """The programs of the sandbox's server, where its user may run them."""
-    with psycopg.connect(_sandbox().dsn) as session:
+    with psycopg.connect(calm_sandbox().dsn) as session:
         row = session.execute("select setting from pg_config where name = 'BINDIR'").fetchone()
     return pathlib.Path(row[0])
 

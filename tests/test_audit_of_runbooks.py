@@ -17,6 +17,8 @@ from pgrunbook.cli import main
 from pgrunbook.findings import Verdict
 from pgrunbook.from_audit import UNSURE
 
+pytestmark = pytest.mark.usefixtures("server")  # on which autovacuum doesn't come
+
 
 @dataclass(frozen=True)
 class Case:

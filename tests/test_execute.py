@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 from collections.abc import Callable
 
 import pytest
@@ -18,11 +17,14 @@ from fix_faults import (
     holding,
     invalid_indexes,
     leave_invalid,
+    once,
     running,
     steps,
+    tells_of,
     there,
     until,
     valid,
+    waiting,
 )  # fmt: skip
 from fix_project import Project
 from pgrunbook import errors, ledger, stages
@@ -36,6 +38,7 @@ from pgrunbook.watch import Watch
 INDEX = "create index t_a on t (a);"
 TWO = "create index t_a on t (a); alter table t add column c text;"
 CONTENDED = "[limits]\nlock_timeout_ms = 100\nlock_tries = 2\n"
+SEEN = CONTENDED.replace("100", "500")  # long enough for the one who looks on to see who is in the way
 IMPATIENT = "[limits]\nwait_budget_s = 0.4\n"
 
 
@@ -202,12 +205,14 @@ def test_blocker_on_the_table_itself__leaves_an_invalid_index_that_is_told_and_r
 def test_old_snapshot_within_the_budget__is_waited_for_and_told(project: Project, database: Place) -> None:
     """Progress names who is waited for, and the time waited stands beside the time worked."""
     run_id = begin(project, database, INDEX)
-    with holding(database) as session:
-        threading.Timer(1.2, session.execute, ["rollback"]).start()
+    with (
+        holding(database) as session,
+        once(lambda: tells_of(project, run_id, "(reporter, postgres"), lambda: session.execute("rollback")),
+    ):
         migrate(project, database, run_id)
     (done,) = events(project, "small", run_id, "change_done")
     assert 0 < done["waited"] <= done["seconds"]
-    assert any("(reporter, postgres" in e["waiting_for"] for e in events(project, "small", run_id, "progress"))
+    assert tells_of(project, run_id, "(reporter, postgres")
 
 
 def test_second_run_at_once__is_busy_and_names_the_holder(project: Project, database: Place) -> None:
@@ -230,10 +235,10 @@ def test_foreign_build_on_the_table__is_waited_for(project: Project, gate: Gate)
     run_id = begin(project, gate.place, INDEX)
     with running(gate.place, "create index concurrently foreign_index on t (gated(a))", "psql of a DBA") as pid:
         until(gate.stuck)
-        threading.Timer(0.8, gate.open).start()
-        assert migrate(project, gate.place, run_id) == {"public.t_a": "done"}
-        waits = {e["waiting_for"] for e in events(project, "small", run_id, "progress")}
-        assert f"pid {pid} (psql of a DBA) builds foreign_index" in waits
+        names = f"pid {pid} (psql of a DBA) builds foreign_index"
+        with once(lambda: tells_of(project, run_id, names), gate.open):
+            assert migrate(project, gate.place, run_id) == {"public.t_a": "done"}
+        assert tells_of(project, run_id, names)
     assert valid(gate.place, "foreign_index")
     (done,) = events(project, "small", run_id, "change_done")
     assert done["waited"] > 0.1
@@ -280,8 +285,9 @@ def test_foreign_build_of_the_planned_index__is_waited_for_and_not_owned(
     run_id = project.stage("baseline", "small", role.target).run_id
     with running(place, "create index concurrently t_a on app.t (gated(a))"):
         until(gate.stuck)
-        threading.Timer(0.6, gate.open).start()
-        project.stage("migrate", "small", role.target, run_id=run_id)
+        with once(lambda: events(project, "small", run_id, "orphan"), gate.open):
+            project.stage("migrate", "small", role.target, run_id=run_id)
+    assert [e["action"] for e in events(project, "small", run_id, "orphan")] == ["wait"]
     assert steps(place, run_id) == [("app.t_a", "already", False)]
     assert valid(place, "app.t_a")
 
@@ -293,29 +299,24 @@ def test_column_under_contention__is_retried_until_the_lock_is_had(project: Proj
     """ACCESS EXCLUSIVE under lock_timeout, with pauses in between, so that traffic is never queued for long."""
     run_id = begin(project, database, "alter table t add column c text;", "[limits]\nlock_timeout_ms = 100\n")
     with holding(database, "select * from t limit 1", application="web", snapshot=False) as session:
-        pid = session.info.backend_pid
+        names = f"held by pid {session.info.backend_pid} (web, postgres"
 
-        def let_go() -> None:
-            for _ in range(200):
-                if events(project, "small", run_id, "retry"):
-                    break
-                time.sleep(0.05)
-            session.execute("rollback")
+        def named() -> bool:  # a try may be over before anybody has looked who is in its way
+            return any(names in e["reason"] for e in events(project, "small", run_id, "retry"))
 
-        threading.Thread(target=let_go, daemon=True).start()
-        assert migrate(project, database, run_id) == {"public.t.c": "done"}
-    retries = events(project, "small", run_id, "retry")
-    assert f"held by pid {pid} (web, postgres" in retries[0]["reason"]
+        with once(named, lambda: session.execute("rollback")):
+            assert migrate(project, database, run_id) == {"public.t.c": "done"}
+    assert named()
 
 
 def test_column_under_lasting_contention__aborts_and_names_the_blocker(project: Project, database: Place) -> None:
     """An earlier change stays; the second run goes on with the rest."""
-    run_id = begin(project, database, TWO, CONTENDED)
+    run_id = begin(project, database, TWO, SEEN)
     with holding(database, "select * from t limit 1", application="web", snapshot=False) as session:
         pid = session.info.backend_pid
         with pytest.raises(errors.Aborted) as caught:
             migrate(project, database, run_id)
-    assert "no ACCESS EXCLUSIVE lock on public.t in 2 tries of 100 ms" in caught.value.message
+    assert "no ACCESS EXCLUSIVE lock on public.t in 2 tries of 500 ms" in caught.value.message
     assert f"held by pid {pid} (web, postgres" in caught.value.message
     assert steps(database, run_id) == [("public.t_a", "applied", True), ("public.t.c", "undone", True)]
     assert migrate(project, database, run_id) == {"public.t_a": "done before", "public.t.c": "done"}
@@ -324,7 +325,7 @@ def test_column_under_lasting_contention__aborts_and_names_the_blocker(project: 
 
 def test_prepared_transaction_in_the_way__is_named(project: Project, database: Place) -> None:
     """It appears after preflight has looked; it has no session and blocks as pid 0."""
-    run_id = begin(project, database, "alter table t add column c text;", CONTENDED)
+    run_id = begin(project, database, "alter table t add column c text;", SEEN)
     with database.session() as session:
         session.execute("begin")
         session.execute("insert into t values (0)")
@@ -497,8 +498,7 @@ def test_index_that_another_session_made_meanwhile__is_not_owned(project: Projec
     with database.session() as other:
         other.execute("begin")
         other.execute("create index t_a on t (a)")
-        threading.Timer(0.5, other.execute, ["commit"]).start()
-        with pytest.raises(errors.StatementFailed) as caught:
+        with once(lambda: waiting(database), other.commit), pytest.raises(errors.StatementFailed) as caught:
             migrate(project, database, run_id)
         assert caught.value.sqlstate == "42P07"
     assert migrate(project, database, run_id) == {"public.t_a": "there before"}

@@ -389,6 +389,7 @@ def test_mistake_that_the_reader_finds__is_told_where_it_stands_in_the_source(pr
 # -- there and back ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("few_statements")
 def test_migration__becomes_a_runbook_that_goes_there_and_back(project: Project, database: Place) -> None:
     """Workload from the target's statistics, checks that fail before and pass after, and the same schema in the end."""
     database.run(

@@ -13,10 +13,10 @@ from pgrunbook import leash
 # a program that starts another one, tells both, and hangs
 PROGRAM = """
 import os, subprocess, sys, time
-other = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(60)"])
+other = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(120)"])
 print(os.getpid(), other.pid, flush=True)
 if sys.argv[1] == "hang":
-    time.sleep(60)
+    time.sleep(120)
 """
 OWNER = """
 import sys
@@ -27,7 +27,7 @@ leash.start([sys.executable, "-S", *sys.argv[1:]], {}, sys.stdout, sys.stderr).w
 
 def pids(file: Path) -> list[int]:
     """What the program told, once it has."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + 30
     while not file.read_text().endswith("\n"):
         assert time.monotonic() < until
         time.sleep(0.02)
@@ -43,8 +43,8 @@ def runs(pid: int) -> bool:
 
 
 def gone(found: list[int]) -> bool:
-    """Whether none of these processes runs any more, within some seconds."""
-    until = time.monotonic() + 8
+    """Whether none of these processes runs any more, well before they would end by themselves."""
+    until = time.monotonic() + 30
     while any(map(runs, found)):
         if time.monotonic() > until:
             return False
@@ -82,5 +82,5 @@ def test_program_that_ends__leaves_nothing_behind(tmp_path: Path) -> None:
     out, program = tmp_path / "out", tmp_path / "program.py"
     program.write_text(PROGRAM)
     with out.open("w") as said, leash.start([sys.executable, "-S", str(program), "end"], {}, said, said) as process:
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     assert gone(pids(out))

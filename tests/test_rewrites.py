@@ -49,7 +49,7 @@ def compared(tmp_path: Path, database: Place, sql: str, *pages: int, **front: st
     about = a_runbook(tmp_path, everything=old(), page=new(sql, **front))
     binds = [BindSet(f"page {n}", {"org": "1", "most": "2", "skipped": str(2 * n - 2)}) for n in pages or (1,)]
     with database.connect() as session:
-        return compare_rows(session, about.query("everything"), about.query("page"), binds, 5)
+        return compare_rows(session, about.query("everything"), about.query("page"), binds, 30)
 
 
 PAGE = f"{ALL} limit :'most'::int offset :'skipped'::int"

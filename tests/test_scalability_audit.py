@@ -74,8 +74,8 @@ def rows() -> dict[str, list[str]]:
 
 
 @pytest.fixture
-def fresh() -> None:
-    """The rehearsal database as it is before the change."""
+def fresh(server: str) -> None:
+    """The rehearsal database as it is before the change, on a server on which autovacuum doesn't come."""
     rehearsal.reset(runbook.load(runbook.project_root(), NAME), "0.02")
 
 

@@ -202,7 +202,7 @@ def test_rules_that_are_answered_for__exist() -> None:
     """Squawk refuses the name of a rule that it does not have; no answer is left without a case above."""
     excluded = [f"--exclude={rule}" for rule in ANSWERS if rule != "syntax-error"]
     done = subprocess.run(
-        [second_opinion._executable(), *excluded], input="select 1", capture_output=True, text=True, timeout=20
+        [second_opinion._executable(), *excluded], input="select 1", capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
     seen = {o.answered for plan in SAFE.values() for o in look(plan, 180006).opinions}

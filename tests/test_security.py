@@ -473,8 +473,8 @@ def test_a_query_s_processor_time__is_that_of_its_backend(project: Project, plac
         (with_clock,) = sampling.measure(session, busy, [BindSet("x", {})], [""], 10, samples=7, cpu=clock)
         (without,) = sampling.measure(session, busy, [BindSet("x", {})], [""], 10, samples=1)
         idle = clock()
-        session.rows("select pg_sleep(0.05)")
-        assert clock() - idle < 0.04
+        session.rows("select pg_sleep(0.2)")
+        assert clock() - idle < 0.15
     assert with_clock.cpu_ms is not None
     assert 0 < with_clock.cpu_ms < 2 * max(with_clock.times_ms) + 10
     assert without.cpu_ms is None

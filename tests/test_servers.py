@@ -101,9 +101,11 @@ def test_voip_v4_by_papermill_on_postgresql_15__leaves_the_schema_as_it_was(voip
     assert PASSWORD not in written
 
 
-def test_run_on_a_service__waits_for_signatures_and_takes_the_run_up(voip: Project, postgres_15: Server) -> None:
+def test_run_on_a_service__waits_for_signatures_and_takes_the_run_up(
+    voip: Project, postgres_15: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`run` ends 11 with the list of what nobody signed; the same command with signatures finishes that run."""
-    os.chdir(voip.root)
+    monkeypatch.chdir(voip.root)
     first = command("run", "voip_v4", "--target", SERVICE, "--json")
     assert first.returncode == 11, first.stdout + first.stderr
     found = json.loads(first.stdout)

@@ -142,3 +142,48 @@ def test_schema_outside_the_search_path__is_measured_too(project: Project, datab
     assert (rows.object, rows.measured, rows.verdict) == ("2 tables", "as before, 2 rows", Verdict.PASSED)
     back = project.stage("rollback", "elsewhere", database.target, run_id=run_id)
     assert found(back, "rows").object == "2 tables"
+
+
+WATCH = "create trigger watch before update on t for each row execute function note();"
+
+
+@pytest.mark.parametrize(
+    "migrate",
+    [
+        f"update t set b = 1 where b is null; {WATCH}",
+        f"update t set b = 1; drop trigger if exists watch on t; {WATCH}",
+        f"{WATCH} alter table t disable trigger watch; update t set b = 1; alter table t enable trigger watch;",
+        "update t set b = 2 * id; alter table t drop constraint t_pkey; alter table t add primary key (b);",
+        "update t set b = 1; alter table t drop constraint t_pkey;",
+    ],
+    ids=["trigger", "trigger_made_anew", "disabled_trigger", "other_key", "no_key"],
+)
+def test_update_whose_table_is_altered_after_it__is_verified_and_undone(
+    project: Project, database: Place, migrate: str
+) -> None:
+    """What is asked of a table is asked of it as it is at the update's turn, in the plans after the migration too."""
+    database.run(
+        "create table t (id int primary key, b int)",
+        "insert into t select i from generate_series(1, 50) i",
+        "create function note() returns trigger language plpgsql as 'begin return new; end'",
+    )
+    project.runbook("small", migrate)
+    run_id = project.forward("small", database.target)
+    assert project.stage("verify", "small", database.target, run_id=run_id).verdict is Verdict.PASSED
+    assert project.stage("rollback", "small", database.target, run_id=run_id).verdict is Verdict.ROLLED_BACK
+    assert database.run("select count(*) from t where b is not null") == [(0,)]
+
+
+def test_update_after_a_trigger_of_the_same_migration__has_to_be_answered_for(
+    project: Project, database: Place
+) -> None:
+    """What fires is told before anything is done; where it has no column of the update, nothing does."""
+    database.run(
+        "create table t (id int primary key, a int, b int)",
+        "create function note() returns trigger language plpgsql as 'begin return new; end'",
+    )
+    project.runbook("small", f"{WATCH} update t set b = 1;")
+    with pytest.raises(errors.PreflightFailed, match=r"fires watch on public\.t"):
+        project.forward("small", database.target)
+    project.runbook("small", f"{WATCH.replace('update on', 'update of a on')} update t set b = 1;")
+    project.forward("small", database.target)

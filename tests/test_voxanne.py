@@ -123,6 +123,7 @@ def test_voxanne__plans_five_concurrent_builds_that_block_no_write(about: runboo
 
 
 @pytest.mark.servers
+@pytest.mark.usefixtures("few_statements")
 def test_voxanne__passes_says_which_pages_are_wrong_and_leaves_all_as_it_was(
     about: runbook.Runbook, tmp_path: pathlib.Path
 ) -> None:

@@ -9,6 +9,7 @@ import logging
 import os
 import re
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,6 +29,7 @@ from pgrunbook.stages._base import LOOK_ON, Parameters, make_folder, new_run_id,
 _FOLLOW_EVERY_S = 0.2
 _PROGRESS_LINE_EVERY_S = 10.0
 _ROOM = "make room there, then run it again: it takes up where it was"
+_LONGEST_FOLDER = 90  # bytes: a socket's path may have 107, on macOS 103
 _COUNTED = re.compile(r"[\d,]+")
 
 
@@ -292,7 +294,7 @@ def _stage(
     def begun() -> bool:
         return journal.last(journal.read(folder / journal.NAME)[0][before:], "stage_started", name) is not None
 
-    with _surroundings(root), _followed(folder, before, screen):
+    with _surroundings(root), _followed(folder, before, screen), _sockets() as spoken_to:
         try:
             with interrupts.during(begun):
                 papermill.execute_notebook(
@@ -303,6 +305,7 @@ def _stage(
                     log_output=False,
                     kernel_name="python3",
                     extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
+                    config=spoken_to,
                 )
         except papermill.exceptions.PapermillExecutionError as e:
             if e.ename == "KeyboardInterrupt":  # between two parts
@@ -347,6 +350,16 @@ def _papermill() -> Any:
     finally:
         if added:
             del sys.modules[unasked]
+
+
+@contextlib.contextmanager
+def _sockets() -> Iterator[Any]:
+    """The kernel's settings, spoken to through files: two that start at once may else choose the same free port."""
+    from traitlets.config import Config
+
+    with tempfile.TemporaryDirectory(prefix="pgrb-", ignore_cleanup_errors=True) as folder:
+        ipc = {"transport": "ipc", "ip": f"{folder}/kernel"}
+        yield Config(KernelManager=ipc if len(folder) < _LONGEST_FOLDER else {})
 
 
 def _unused(folder: Path, stem: str) -> Path:

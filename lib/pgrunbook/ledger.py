@@ -207,13 +207,18 @@ class Ledger:
 
         Raises `BadTarget` where the role may not read the ledger.
         """
-        if not self._readable():
-            return ""
+        return self._run_with(runbook, resolved_sql, ["applied"]) if self._readable() else ""
+
+    def has_passed(self, runbook: str, resolved_sql: str) -> bool:
+        """Whether a run of a runbook did a statement, or found it done. Raises `BadTarget` as `run_that_applied`."""
+        return self._readable() and bool(self._run_with(runbook, resolved_sql, ["applied", "already"]))
+
+    def _run_with(self, runbook: str, resolved_sql: str, statuses: list[str]) -> str:
         found = self._db.value(
             f"select r.run_id from {self._name}.step s join {self._name}.run r using (run_id)"  # noqa: S608
-            " where r.runbook = $1 and s.resolved_sql = $2 and s.status = 'applied'"
+            " where r.runbook = $1 and s.resolved_sql = $2 and s.status = any($3)"
             " order by r.started_at desc limit 1",
-            [runbook, resolved_sql],
+            [runbook, resolved_sql, statuses],
         )
         return str(found or "")
 

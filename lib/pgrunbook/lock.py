@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 from dataclasses import dataclass
@@ -46,6 +47,12 @@ def lock_key(name: str) -> int:
 def try_lock(session: Database, name: str) -> bool:
     """Take a lock for the session's life if it is free."""
     return bool(session.value("select pg_catalog.pg_try_advisory_lock($1)", [lock_key(name)]))
+
+
+def release(session: Database, name: str) -> None:
+    """Give a lock back before the session ends: its backend may be there for a moment after the client has gone."""
+    with contextlib.suppress(errors.PgRunbookError):  # lost with its session, or going with it
+        session.rows("select pg_catalog.pg_advisory_unlock($1)", [lock_key(name)])
 
 
 def holder_of(session: Database, name: str) -> Holder | None:

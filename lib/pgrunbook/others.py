@@ -68,9 +68,9 @@ class Others:
         """Another session, no runner of this runbook, builds this very index: wait for it within the budget."""
         started, waited = time.monotonic(), 0.0
         self._observer.event("orphan", object=step.object, pid=seen.pid, action="wait")
-        while step.change.state(self._watch.work).state is State.BUILDING:
+        while self._is_building(step, seen.pid):
             found = self._watch.look(seen.pid)
-            waited += _POLL_S if found.waiting else 0
+            waited += _POLL_S if found.waiting or found.idle else 0
             if waited > self._limits.wait_budget_s:
                 raise errors.Aborted(
                     f"{step.object} is being built by another session, pid {seen.pid}, which waited {waited:.0f} s"
@@ -80,6 +80,14 @@ class Others:
             self._watch.between()
             self._watch.tell(subject, found, started)
             time.sleep(_POLL_S)
+
+    def _is_building(self, step: Step, pid: int) -> bool:
+        """Whether a build goes on: its progress ends a moment before it is committed, and it looks left over then."""
+        state = step.change.state(self._watch.work).state
+        if state is State.INVALID:
+            writes = "select backend_xid is not null from pg_catalog.pg_stat_get_activity($1)"
+            return bool(self._watch.eyes.value(writes, [pid]))
+        return state is State.BUILDING
 
     def wait_for_foreign_builds(self, subject: Subject, relation: str) -> None:
         """Two concurrent builds on one table deadlock, so another one is waited for, within the budget."""

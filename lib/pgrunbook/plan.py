@@ -212,6 +212,8 @@ def make(runbook: Runbook, db: Database) -> Plan:
             seen, done = Observation(State.PRESENT, f"done by run {run}, says the ledger"), True
         if change.passing and change.destroys and not done:
             _require_own(change, steps, ledger, runbook.name)
+        if change.objection and not ledger.has_passed(runbook.name, change.resolved_sql()):
+            raise change.objection
         if isinstance(change, Rows) and not done:
             _require_new(change, steps, ledger, runbook.name)
         if isinstance(change, ValueOfNew) and not done:
@@ -434,7 +436,7 @@ def _digest(
                 "undo": [str(phase) for phase in c.undo({})],
                 "options": c.options.model_dump(),
             }
-            for c in resolved
+            for c in (change.timeless for change in resolved)
         ],
         "settings": [list(s) for s in settings],
         "names": list(names),

@@ -92,6 +92,7 @@ class _Proof:
         self._copies = copies
         self._tell = tell
         self._rows: dict[int, Row] = {}
+        self._digest = ""
         self._start: Objects = {}
         # what the catalog held before a statement, by position; not of those amid others that are committed together
         self._before: dict[int, Objects] = {}
@@ -184,6 +185,7 @@ class _Proof:
             self._start = self._look()
             self._rows_before = self._contents(session)
             made = self._plan(session)
+            self._digest = made.digest
             self._rows = {s.position: Row(s) for s in made.steps}
             self._rowless = {s.position for s in made.steps if meets_no_rows(session, s)}
             for row in self._rows.values():
@@ -215,7 +217,10 @@ class _Proof:
     def _verify(self, session: Database) -> None:
         """What the stage asks: by a plan made anew, since some of the first say what is to be done, whatever stands."""
         first = _by_part(row.step for row in self._rows.values())
-        for part, step in _by_part(self._plan(session).steps).items():
+        anew = self._plan(session)
+        if anew.digest != self._digest:
+            self._differs.append("applied, the plan is another one: the stages after it would not know the run's")
+        for part, step in _by_part(anew.steps).items():
             row = self._rows[first[part].position]
             for check in step.change.verify(session):
                 if check.verdict is Verdict.FAILED and check.gates:

@@ -118,6 +118,7 @@ class Watch:
         self._sessions = contextlib.ExitStack()
         self._interrupts_told = 0
         self._told: tuple[Subject | None, float] = (None, 0.0)
+        self._held = ""
         self.waited = 0.0
 
     def __enter__(self) -> Watch:
@@ -177,10 +178,12 @@ class Watch:
         self, subject: Subject, lock: str, attempt: int, timeout_ms: int, error: errors.StatementFailed
     ) -> None:
         """Pause after an attempt that did not get its lock, longer each time. Raises `Aborted` after the last."""
+        if attempt == 1 or error.remedy:  # a try may be over before anybody has looked who is in its way
+            self._held = error.remedy
         if attempt == self._limits.lock_tries:
             raise errors.Aborted(
                 f"{subject.object}: no {lock} in {attempt} tries of {timeout_ms} ms; "
-                f"{error.remedy or 'the blocker is not visible'}",
+                f"{self._held or 'the blocker is not visible'}",
                 remedy="run it again when the table is less busy, or end the blocker",
             ) from None
         pause = min(0.1 * 2**attempt, _BACKOFF_LIMIT_S) * random.uniform(0.5, 1)  # noqa: S311

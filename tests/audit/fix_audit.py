@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
+
 from fix_databases import Place
 from pgrunbook.audit import Facts, Finding, Lint, lints, look
 from pgrunbook.db import Database
@@ -48,13 +50,24 @@ def stranger(place: Place) -> Iterator[Database]:
 def counted(place: Place, *statements: str) -> None:
     """Run statements in one session; what they did is in the statistics when this returns."""
     with place.session() as session:
-        collected = session.info.server_version < 150000
+        collected, pid = session.info.server_version < 150000, session.info.backend_pid
         for statement in statements:
             session.execute(statement)
         if not collected:  # flushed when the session is idle, before it says so
             session.execute("select pg_stat_force_next_flush()")
-    if collected:  # the collector hears of it when the session has ended
-        time.sleep(0.6)
+    if collected:  # the collector hears of it when the session ends, and writes it down when it is asked anew
+        with place.session() as session:
+            _until(session, f"not exists (select from pg_stat_activity where pid = {pid})")
+            (gone,) = session.execute("select clock_timestamp()").fetchone()
+            _until(session, f"pg_stat_get_snapshot_timestamp() > '{gone}'")
+
+
+def _until(session: psycopg.Connection, condition: str) -> None:
+    """Wait for what becomes true by itself, in some milliseconds as a rule."""
+    end = time.monotonic() + 60
+    while session.execute(f"select {condition}").fetchone() != (True,):
+        assert time.monotonic() < end, f"waited in vain: {condition}"
+        time.sleep(0.02)
 
 
 def pretend(place: Place, relation: str, rows: int, pages: int | None = None) -> None:

@@ -307,12 +307,12 @@ def test_audit_as_a_role_that_sees_little__says_so_and_changes_nothing(
 def test_lint_that_fails_or_takes_too_long__fails_alone(
     project: Project, shop: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The others are not touched, and the report says which one did not look, and why."""
+    """Another one is not touched, and the report says which one did not look, and why."""
     project.runbook("small", "create index on calls (note);", "[audit]\nlint_timeout_s = 1")
     about = LintFront(title="Broken", group="indexes", says="", mend="", doubt="")
     broken = [Lint("broken", about, b"select 1 / 0"), Lint("slow", about, b"select pg_catalog.pg_sleep(60)")]
-    every = audit.lints()
-    monkeypatch.setattr(audit, "lints", lambda: (*broken, *every))
+    (sound,) = (one for one in audit.lints() if one.name == "fk_without_index")  # of all, some might take a second
+    monkeypatch.setattr(audit, "lints", lambda: (*broken, sound))
     found = audited(project, shop.target, "small")
     assert found.result.verdict is Verdict.PASSED
     assert {c.check for c in found.result.findings if c.verdict is Verdict.NOT_MEASURABLE} == {"broken", "slow"}

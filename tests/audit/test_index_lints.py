@@ -372,7 +372,7 @@ def test_index_that_is_being_built_or_dropped__is_not_invalid(database: Place, w
     with database.session() as other, database.session() as worker, database.connect() as session:
         other.execute("begin; insert into t values (1)")
         worker.pgconn.send_query(work.encode())
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not session.value("select count(*) from pg_index where indrelid = 't'::regclass and not indisvalid"):
             assert time.monotonic() < deadline
         assert found(session, "index_invalid") == {}

@@ -122,7 +122,8 @@ def test_build_over_its_time__is_told(clone: Database, copy: Place) -> None:
         "create function slow(int) returns int immutable language plpgsql as"
         " $$ begin perform pg_sleep(0.01); return $1; end $$"
     )
-    (row,) = by_building(clone, "create index on t (slow(kind))", [BY_KIND], timeout_s=0.2)
+    before = planned(clone, [BY_KIND])
+    (row,) = by_building(clone, "create index on t (slow(kind))", [BY_KIND], timeout_s=0.2, before=before)
     assert row.note == "the build took longer than 0.2 s"
     assert (row.plan_before, row.plan_after, row.used) == ("Seq Scan t", "", False)
 
@@ -227,8 +228,9 @@ def test_copy_of_a_sandbox_database__is_dropped_whatever_happens(database: Place
     assert database.run("select a from t") == [(1,)]
 
 
-def test_copy_of_a_database_in_use__is_refused(database: Place) -> None:
+def test_copy_of_a_database_in_use__is_refused(database: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """With who is in the way."""
+    monkeypatch.setattr(copying, "_PATIENCE_S", 0)
     with (
         database.session(application_name="a notebook"),
         pytest.raises(errors.WrongUsage, match=r"somebody is connected to it: pid \d+ \(a notebook\)") as caught,

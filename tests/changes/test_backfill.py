@@ -9,7 +9,7 @@ import pytest
 
 from fix_databases import Place, made
 from pgrunbook import changes, db, errors, sqlfile
-from pgrunbook.changes import NOTHING_THERE, LockMode, State, Walk
+from pgrunbook.changes import NOTHING_THERE, LockMode, State, Walk, backfill
 from pgrunbook.changes.backfill import Backfill
 
 SCHEMA = """
@@ -85,10 +85,14 @@ def typed(text: str) -> changes.Change:
 
 
 def planned(text: str, on: db.Database, acknowledged: str = "the trigger does nothing") -> Backfill:
-    """The backfill of a text, resolved."""
+    """The backfill of a text, resolved; what the plan would object to is raised."""
     change = typed(text)
     assert isinstance(change, Backfill)
-    return replace(change, options=changes.ObjectOptions(acknowledge_loss=acknowledged)).resolve(changes.Names(on))
+    answered = replace(change, options=changes.ObjectOptions(acknowledge_loss=acknowledged))
+    found = answered.resolve(changes.Names(on))
+    if found.objection:
+        raise found.objection
+    return found
 
 
 def walk(change: Backfill) -> Walk:
@@ -170,14 +174,14 @@ def test_two_updates_of_one_column__are_two_changes(on: db.Database) -> None:
     assert one.subject != two.subject
 
 
-def test_the_state_of_an_update__is_what_a_quick_look_finds(on: db.Database) -> None:
+def test_the_state_of_an_update__is_what_a_quick_look_finds(on: db.Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows that the WHERE selects, none, no WHERE, a slow WHERE, a failing one, and a column that is not there yet."""
+    monkeypatch.setattr(backfill, "_LOOK_MS", 60_000)  # a machine that is busy for a second makes no WHERE slow
     for text, state in {
         'update "Tbl" set a = 1 where a is null': State.ABSENT,
         'update "Tbl" set a = 1 where a < 0': State.PRESENT,
         'update "Tbl" set a = 1': State.UNKNOWN,
         'update "Tbl" set a = 1 where 1 / (id - 1) = 7': State.UNKNOWN,
-        'update "Tbl" set a = 1 where pg_sleep(2) is null': State.UNKNOWN,
         'update "Tbl" set later = 1 where later is null': State.ABSENT,
     }.items():
         assert planned(text, on).state(on).state is state, text
@@ -186,6 +190,9 @@ def test_the_state_of_an_update__is_what_a_quick_look_finds(on: db.Database) -> 
     (not_known,) = planned('update "Tbl" set a = 1', on).verify(on)
     assert [c.verdict.value for c in (done, left, not_known)] == ["passed", "failed", "not_measurable"]
     assert not any(c.gates for c in (done, left, not_known))
+    monkeypatch.setattr(backfill, "_LOOK_MS", 100)
+    slow = planned('update "Tbl" set a = 1 where pg_sleep(2) is null', on).state(on)
+    assert (slow.state, slow.detail) == (State.UNKNOWN, "no row that it selects was found within 0.1 s")
 
 
 def test_the_notes_of_an_update__say_what_fires_and_what_binds(on: db.Database) -> None:

@@ -102,6 +102,7 @@ def build(world: World, place: Place) -> Truth:
                 read(session, index.sql, index.reading())
         for work in world.workload:
             work.id = identifier(session, work.sql(0))
+        flush(session)
     run_workload(place, world.workload, track=world.rng.choice(("all", "top")), dominant=world.dominant)
     _check(world, place)
     truth = world.truth()
@@ -160,6 +161,11 @@ def run(session: psycopg.Connection, statements: Iterable[str], *, fails: bool =
             assert not fails, f"this had to fail: {statement}"
 
 
+def flush(session: psycopg.Connection) -> None:
+    """Let the statistics tell at once what a session did: by itself it does so a moment after it was closed."""
+    run(session, ("set pg_stat_statements.track = 'none'", "select pg_stat_force_next_flush()"))
+
+
 def settle(session: psycopg.Connection, *, but: Collection[str] = ()) -> None:
     """As if the database had been loaded long ago: counters begin anew, statistics are gathered, `but` of some tables."""
     run(session, ("select pg_stat_force_next_flush()", "select pg_stat_reset()"))
@@ -213,6 +219,7 @@ def _call(place: Place, works: Iterable[Work], track: str) -> None:
                 continue
             for start in range(0, work.calls, 250):
                 run(session, ["; ".join(work.sql(k) for k in range(start, min(start + 250, work.calls)))])
+        flush(session)
 
 
 def _missing(work: Work, place: Place) -> float:
@@ -246,7 +253,7 @@ def measured(place: Place, truth: Truth) -> Truth:
     for id_, calls, mean, share, share_of_top in place.run("set pg_stat_statements.track = 'none'", _SHARES):
         if calls >= 5 and mean > 100 and ("query_slow", id_) not in planted:
             allowed.append(Remark("query_slow", f"query {id_}", f"measured: {mean:.0f} ms"))
-        if ("query_share", id_) not in planted and min(share, share_of_top) >= 0.2:
+        if ("query_share", id_) not in planted and min(share, share_of_top) >= 0.21:
             defects.append(Defect("query_share", (f"query {id_}",), f"measured: {share:.3f}"))
         elif max(share, share_of_top) >= 0.19:
             allowed.append(Remark("query_share", f"query {id_}", f"measured: {share:.3f}"))
@@ -254,7 +261,7 @@ def measured(place: Place, truth: Truth) -> Truth:
 
 
 def _until(met: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not met():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.01)

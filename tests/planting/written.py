@@ -140,6 +140,7 @@ class Written:
             if name not in self.front.unread:
                 build.read(session, index, query)
         build.run(session, self.front.reads)
+        build.flush(session)
 
 
 def _calling(sql: str) -> Any:

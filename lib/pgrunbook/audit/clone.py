@@ -14,7 +14,7 @@ from pgrunbook.sqlfile import quoted
 
 _MARK = " what-if "
 _IN_USE = "55006"
-_PATIENCE_S = 1.0
+_PATIENCE_S = 5.0  # as long as CREATE DATABASE itself waits for sessions that go
 
 
 @contextmanager

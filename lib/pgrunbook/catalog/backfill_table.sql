@@ -3,6 +3,17 @@ with parts as (
   select pg_catalog.to_regclass(%(table)s)::oid as oid
   union
   select p.relid::oid from pg_catalog.pg_partition_tree(pg_catalog.to_regclass(%(table)s)) p
+),
+on_update as (
+  select t.tgname::text as name, pg_catalog.bool_or(t.tgenabled in ('O', 'A')) as enabled
+  from parts join pg_catalog.pg_trigger t on t.tgrelid = parts.oid
+  -- 16: for UPDATE; of no column in particular, or of one that is set
+  where not t.tgisinternal and t.tgtype & 16 > 0
+    and (t.tgattr = '' or exists (
+      select from pg_catalog.pg_attribute a
+      where a.attrelid = t.tgrelid and a.attnum = any (t.tgattr::int2[]) and a.attname = any (%(columns)s::text[])))
+  group by t.tgname
+  order by t.tgname
 )
 select
   coalesce(
@@ -17,16 +28,8 @@ select
   exists (
     select from parts join pg_catalog.pg_class f on f.oid = parts.oid where f.relkind = 'f'
   ) as has_foreign_partitions,
-  coalesce(
-    (select pg_catalog.array_agg(distinct t.tgname::text)
-     from parts join pg_catalog.pg_trigger t on t.tgrelid = parts.oid
-     -- 16: for UPDATE; of no column in particular, or of one that is set
-     where not t.tgisinternal and t.tgenabled in ('O', 'A') and t.tgtype & 16 > 0
-       and (t.tgattr = '' or exists (
-         select from pg_catalog.pg_attribute a
-         where a.attrelid = t.tgrelid and a.attnum = any (t.tgattr::int2[]) and a.attname = any (%(columns)s::text[])))),
-    '{}'
-  ) as triggers,
+  coalesce((select pg_catalog.array_agg(u.name) from on_update u where u.enabled), '{}') as triggers,
+  coalesce((select pg_catalog.array_agg(u.name) from on_update u where not u.enabled), '{}') as silent,
   coalesce(
     (select pg_catalog.array_agg(distinct r.rulename::text)
      from parts join pg_catalog.pg_rewrite r on r.ev_class = parts.oid

@@ -246,6 +246,16 @@ class Change(abc.ABC):
         return self.kind.startswith(("create_", "add_"))
 
     @property
+    def timeless(self) -> Self:
+        """Without what was read of a table that a later change may alter: the same before and after the migration."""
+        return self
+
+    @property
+    def objection(self) -> errors.PreflightFailed | None:
+        """Why it may not be done before the runbook has answered for it; what a run has done already may stay."""
+        return None
+
+    @property
     def by_ledger(self) -> bool:
         """Whether only the ledger can tell that it was done."""
         return self.recorded or self.passing or self.replacing

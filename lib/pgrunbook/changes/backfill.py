@@ -23,6 +23,8 @@ from pgrunbook.changes._base import (
 from pgrunbook.changes._names import Relation
 from pgrunbook.changes._parts import column_of
 from pgrunbook.changes._remade import NOT_THERE_YET
+from pgrunbook.changes.create_trigger import CreateTrigger
+from pgrunbook.changes.drop_trigger import DropTrigger
 from pgrunbook.changes.trigger_state import TriggerState
 from pgrunbook.db import Database
 from pgrunbook.findings import Check, Verdict, passed
@@ -45,12 +47,16 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a backfill has to know of its table. `triggers` fire at an UPDATE of its columns, `rules` rewrite it."""
+    """What a backfill has to know of its table. `rules` rewrite an UPDATE.
+
+    `triggers` fire at one of its columns, and those that are disabled, `silent`, would.
+    """
 
     key: list[str]
     has_children: bool
     has_foreign_partitions: bool
     triggers: list[str]
+    silent: list[str]
     rules: list[str]
     forced: bool
 
@@ -90,6 +96,7 @@ class Backfill(Change):
     reads_itself: str = ""
     triggers: tuple[str, ...] = ()
     forced: bool = False
+    unfit: tuple[str, str] = ("", "")
 
     @classmethod
     def from_ast(cls, statement: SqlStatement) -> Backfill | None:
@@ -139,41 +146,48 @@ class Backfill(Change):
             raise self._refused(
                 f"{table} is made by this migration, so there is nothing in it yet", "fill it elsewhere"
             )
-        if not found.key:
-            raise self._refused(
-                f"{table} has no primary key, by which the batches and their old values are found again",
-                "give it a primary key first; or answer for the statement in rollback.sql, and it is run as written",
-            )
-        if both := [c for c in self.columns if c in found.key]:
-            raise self._refused(
-                f"{quoted(both[0])} is in the primary key of {table}, by which the rows are found again",
-                "leave it out, or add a column and change over",
-            )
-        if found.has_children and self._node.relation.inh:
-            raise self._refused(f"{table} has tables that inherit from it, whose keys it does not know", "UPDATE ONLY")
-        if found.rules:
-            raise self._refused(
-                f"{table} has rules on UPDATE ({', '.join(map(quoted, found.rules))}), which do more than it says, "
-                "or something else",
-                "answer for the statement in rollback.sql, and it is run as written",
-            )
-        if found.has_foreign_partitions:
-            raise self._refused(f"{table} has partitions on other servers", "update these there")
-        firing = _firing(found.triggers, str(table), names.earlier)
-        if firing and not self.written.whole and not self.options.acknowledge_loss:
-            raise self._refused(
-                _is_not_undone(firing, str(table)),
-                f'set acknowledge_loss = "reason" under [objects."{self.label}"] in runbook.toml, if that is meant; '
-                "or disable the trigger in a line before, and enable it in one after",
-            )
         return replace(
             self,
             schema=table.schema,
             key=tuple(found.key),
             reads_itself=self._read_again(names, table),
-            triggers=firing,
+            triggers=_firing(found, str(table), self.columns, names.earlier),
             forced=found.forced,
+            unfit=self._unfit(found, str(table)),
         )
+
+    @property
+    def timeless(self) -> Backfill:
+        return replace(self, key=(), reads_itself="", triggers=(), forced=False, unfit=("", ""))
+
+    def _unfit(self, found: Facts, table: str) -> tuple[str, str]:
+        """Why the table can't be walked, and the remedy."""
+        as_written = "answer for the statement in rollback.sql, and it is run as written"
+        if not found.key:
+            reason = f"{table} has no primary key, by which the batches and their old values are found again"
+            return reason, f"give it a primary key first; or {as_written}"
+        if both := [c for c in self.columns if c in found.key]:
+            reason = f"{quoted(both[0])} is in the primary key of {table}, by which the rows are found again"
+            return reason, "leave it out, or add a column and change over"
+        if found.has_children and self._node.relation.inh:
+            return f"{table} has tables that inherit from it, whose keys it does not know", "UPDATE ONLY"
+        if found.rules:
+            names = ", ".join(map(quoted, found.rules))
+            return f"{table} has rules on UPDATE ({names}), which do more than it says, or something else", as_written
+        if found.has_foreign_partitions:
+            return f"{table} has partitions on other servers", "update these there"
+        return "", ""
+
+    @property
+    def objection(self) -> errors.PreflightFailed | None:
+        reason, remedy = self.unfit
+        if not reason and self.triggers and not self.written.whole and not self.options.acknowledge_loss:
+            reason, remedy = (
+                _is_not_undone(self.triggers, self.relation),
+                f'set acknowledge_loss = "reason" under [objects."{self.label}"] in runbook.toml, if that is meant; '
+                "or disable the trigger in a line before, and enable it in one after",
+            )
+        return self._refused(reason, remedy) if reason else None
 
     def _refused(self, reason: str, remedy: str) -> errors.PreflightFailed:
         return errors.PreflightFailed(f"line {self.written.line} of migrate.sql: {reason}", remedy=remedy)
@@ -361,11 +375,17 @@ def _deparsed(prefix: str, edit: Callable[[Any], None]) -> str:
     return text.removeprefix(prefix) if text.startswith(prefix) else ""
 
 
-def _firing(triggers: Iterable[str], table: str, earlier: Iterable[Change]) -> tuple[str, ...]:
-    """Those of a table's triggers that no earlier change has disabled by then."""
-    firing = dict.fromkeys(triggers, True)
+def _firing(found: Facts, table: str, columns: Sequence[str], earlier: Iterable[Change]) -> tuple[str, ...]:
+    """The triggers that fire when it is the update's turn: earlier changes make, drop, disable and enable some."""
+    firing = dict.fromkeys(found.triggers, True) | dict.fromkeys(found.silent, False)
     for change in earlier:
-        if isinstance(change, TriggerState) and change.relation == table and change.name in firing:
+        if change.relation != table:
+            continue
+        if isinstance(change, CreateTrigger) and change.is_on_update(columns):
+            firing[change.name] = True
+        elif isinstance(change, CreateTrigger | DropTrigger):
+            firing.pop(change.name, None)
+        elif isinstance(change, TriggerState) and change.name in firing:
             firing[change.name] = change.enables
     return tuple(name for name, fires in firing.items() if fires)
 

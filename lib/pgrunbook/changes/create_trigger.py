@@ -30,6 +30,7 @@ from pgrunbook.db import Database
 from pgrunbook.sqlfile import SqlStatement
 
 _REPLACED_SINCE = 140000
+_ON_UPDATE = 1 << 4  # TRIGGER_TYPE_UPDATE in PostgreSQL's pg_trigger.h
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,11 @@ class CreateTrigger(Defined):
     @property
     def replaces(self) -> bool:
         return bool(self._node.replace) or self.there_before is False
+
+    def is_on_update(self, columns: Sequence[str]) -> bool:
+        """Whether an UPDATE that sets these columns fires it, as long as it is enabled."""
+        own = {str(n.string.sval) for n in self._node.columns}
+        return bool(self._node.events & _ON_UPDATE) and (not own or not own.isdisjoint(columns))
 
     def resolve(self, names: Names) -> CreateTrigger:
         node = self._node

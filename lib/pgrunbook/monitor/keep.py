@@ -12,7 +12,7 @@ from pgrunbook import errors
 from pgrunbook.db import Database, catalog_sql
 from pgrunbook.description import Monitor
 from pgrunbook.ledger import WATCHING, Ledger
-from pgrunbook.lock import try_lock
+from pgrunbook.lock import release, try_lock
 from pgrunbook.monitor.look import Look
 from pgrunbook.sqlfile import quoted
 
@@ -82,8 +82,13 @@ def prepare(db: Database, ledger: Ledger) -> None:
 
 
 def may_look(db: Database, runbook: str) -> bool:
-    """Whether nobody else takes a snapshot for this runbook; from then on it is ours for the session's life."""
+    """Whether nobody else takes a snapshot for this runbook; from then on we do, until `looked`."""
     return try_lock(db, f"{runbook} (monitor)")
+
+
+def looked(db: Database, runbook: str) -> None:
+    """Let the next one look, which may come at once."""
+    release(db, f"{runbook} (monitor)")
 
 
 def texts(db: Database, schema: str) -> dict[str, str]:

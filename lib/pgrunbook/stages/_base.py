@@ -27,7 +27,7 @@ from pgrunbook.db import Database
 from pgrunbook.evidence import journal
 from pgrunbook.findings import Check, Verdict, verdict_of
 from pgrunbook.ledger import Ledger
-from pgrunbook.lock import hold_lock
+from pgrunbook.lock import hold_lock, release
 from pgrunbook.plan import Identity, Plan
 from pgrunbook.runbook import Runbook
 
@@ -147,7 +147,9 @@ class Session:
 
     def hold_lock(self) -> None:
         """Keep other runs of this runbook off this database until the stage ends. Raises `Busy`."""
-        hold_lock(self._open.enter_context(self.connect("lock")), self.runbook.name)
+        holding = self._open.enter_context(self.connect("lock"))
+        hold_lock(holding, self.runbook.name)
+        self._open.callback(release, holding, self.runbook.name)
 
     def work(self, function: Callable[..., R]) -> Callable[..., R]:
         """What does a part on this kind of database."""

@@ -145,6 +145,7 @@ def take(session: Session, reading: Database, writing: Database, now: datetime |
     seen = looking.look(reading, watching)
     seen = replace(seen, not_seen=(*seen.not_seen, *lacking))
     kept = keep.keep(writing, ledger, about.name, run_id, seen, about.about.monitor, now)
+    keep.looked(writing, about.name)
     session.event("snapshot", number=kept.id, at=kept.at.isoformat(), seconds=round(seen.seconds, 3))
     told = f"number {kept.id} of {kept.at:%Y-%m-%d %H:%M} UTC, in {seen.seconds:.2f} s"
     session.record([Check("snapshot", run_id, Verdict.PASSED, measured=told)])
