@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import psycopg
 import pytest
@@ -25,6 +25,7 @@ class Place:
     name: str
     target: str
     conninfo: str
+    _kept: list[db.Database] = field(default_factory=list, compare=False, repr=False)
 
     def session(self, **settings: str) -> psycopg.Connection:
         """A session of the test's own, in autocommit."""
@@ -40,6 +41,18 @@ class Place:
     def connect(self, **options: object) -> db.Database:
         """A session of the library's."""
         return db.connect(db.parse_target(self.target), search_path=["public"], **options)
+
+    def kept(self) -> db.Database:
+        """A session of the library's that is kept until the place is left, for what looks often."""
+        if not self._kept:
+            self._kept.append(self.connect())
+            self._kept[0].set("row_security", "on")  # an owner whom policies hold as well sees what they let him see
+        return self._kept[0]
+
+    def leave(self) -> None:
+        """Close what is kept, if the server has not."""
+        while self._kept:
+            self._kept.pop().close()
 
 
 @pytest.fixture(scope="session")
@@ -60,6 +73,7 @@ def made(server: str) -> Iterator[Place]:
             strategy = "strategy file_copy" if admin.info.server_version >= 150000 else ""
             admin.execute(f"create database {name} {strategy}")
         yield place
+        place.leave()
         maintenance.run(f"drop database {name} with (force)")
 
 

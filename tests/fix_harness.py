@@ -39,7 +39,7 @@ _CONFLICTS = {
     "ROW EXCLUSIVE": "share",
 }
 TABLES = """
-select c.oid::regclass::text from pg_class c join pg_namespace n on n.oid = c.relnamespace
+select c.oid::regclass::text as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.relkind = 'r' and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'pgrunbook') order by 1
 """
 
@@ -142,17 +142,23 @@ class Rig:
 
     def stand(self) -> Stand:
         """How the database looks now."""
-        with self.connect("main") as main:
-            schema = fingerprint.objects(main, LEDGER)
-        with self.place.session() as session:
-            tables = [name for (name,) in session.execute(TABLES)]
-            data = {
-                name: session.execute(
+        try:
+            return self._seen_by(self.place.kept())
+        except errors.LostConnection:  # the server was stopped since the last look
+            self.place.leave()
+            return self._seen_by(self.place.kept())
+
+    def _seen_by(self, session: Database) -> Stand:
+        tables = [row["name"] for row in session.dicts(TABLES)]
+        data = {
+            name: tuple(
+                session.dicts(
                     f"select count(*), md5(string_agg(t::text, '|' order by t::text collate \"C\")) from {name} t"
-                ).fetchone()
-                for name in tables
-            }
-        return Stand(schema, data)
+                )[0].values()
+            )
+            for name in tables
+        }
+        return Stand(fingerprint.objects(session, LEDGER), data)
 
     # -- faults ---------------------------------------------------------------------------------------------
 
@@ -245,7 +251,9 @@ def as_managed_clouds_give_it(place: Place) -> Iterator[Place]:
     place.run(f"create role {name} login", f"alter schema public owner to {name}", *admin)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(variable, psycopg.conninfo.make_conninfo(place.conninfo, user=name))
-        yield Place(place.name, f"env:{variable}", os.environ[variable])
+        owned = Place(place.name, f"env:{variable}", os.environ[variable])
+        yield owned
+        owned.leave()
     place.run("alter schema public owner to current_user", f"drop owned by {name} cascade", f"drop role {name}")
 
 

@@ -38,9 +38,9 @@ def _courses(*, faults: bool, always: bool = True, breaking: bool = False) -> li
     """The cases on the versions that have them, under the versions' markers.
 
     Every case goes there and back on all of them; in the default run, on 18, the first of each kind does. There the
-    faults meet the first case of each kind of several steps, which they meet on older versions as well. Under `servers`
-    they meet, on 18, all cases of these kinds; of a kind of one transaction the first case, and of the faults those
-    with `always` alone. The rest is left to `every_version`. `breaking`: the cases that a row can make fail, alone.
+    faults with `always` meet the first case of each kind of several steps. Under `servers` all faults meet, on 18, all
+    cases of these kinds, and on older versions the first; those with `always` meet on 18 the first case of a kind of
+    one transaction, too. The rest is left to `every_version`. `breaking`: the cases that a row can make fail, alone.
     """
     found, kinds = [], set()
     for kind, case in by_kind():
@@ -51,7 +51,7 @@ def _courses(*, faults: bool, always: bool = True, breaking: bool = False) -> li
         for version, marks in MARKS.items():
             if version * 10000 >= case.oldest:
                 own: tuple[pytest.MarkDecorator, ...] = marks
-                if version == SANDBOX and not (first and (several or not faults)):
+                if version == SANDBOX and not (first and (not faults or (several and always))):
                     near = several or not faults or (first and always)
                     own = (pytest.mark.servers if near else pytest.mark.every_version,)
                 elif faults and not (first and several):
