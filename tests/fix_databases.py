@@ -49,8 +49,14 @@ class Place:
             self._kept[0].set("row_security", "on")  # an owner whom policies hold as well sees what they let him see
         return self._kept[0]
 
+    def __enter__(self) -> Place:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
+
     def leave(self) -> None:
-        """Close what is kept, if the server has not."""
+        """Close what is kept."""
         while self._kept:
             self._kept.pop().close()
 
@@ -72,8 +78,8 @@ def made(server: str) -> Iterator[Place]:
         with maintenance.session() as admin:  # files are copied in half the time that logging their blocks takes
             strategy = "strategy file_copy" if admin.info.server_version >= 150000 else ""
             admin.execute(f"create database {name} {strategy}")
-        yield place
-        place.leave()
+        with place:
+            yield place
         maintenance.run(f"drop database {name} with (force)")
 
 

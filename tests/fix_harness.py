@@ -251,9 +251,8 @@ def as_managed_clouds_give_it(place: Place) -> Iterator[Place]:
     place.run(f"create role {name} login", f"alter schema public owner to {name}", *admin)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(variable, psycopg.conninfo.make_conninfo(place.conninfo, user=name))
-        owned = Place(place.name, f"env:{variable}", os.environ[variable])
-        yield owned
-        owned.leave()
+        with Place(place.name, f"env:{variable}", os.environ[variable]) as owned:
+            yield owned
     place.run("alter schema public owner to current_user", f"drop owned by {name} cascade", f"drop role {name}")
 
 
