@@ -14,7 +14,7 @@ from fix_databases import Place
 from fix_harness import Course, Recorder, Rig, after_a_fault, new_run
 from pgrunbook import errors
 
-SEEDS = [pytest.param(n, marks=() if n < 6 else pytest.mark.servers) for n in range(20)]
+SEEDS = [pytest.param(n, marks=() if n < 3 else pytest.mark.servers) for n in range(20)]
 ROLES = ("pgrb_reader", "pgrb_writer")
 TYPES = {
     "int": "i",

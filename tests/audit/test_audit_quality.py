@@ -16,7 +16,10 @@ pytestmark = pytest.mark.usefixtures("few_statements")
 
 SEEDS = (7, pytest.param(23, marks=pytest.mark.servers))
 LINT = Lint("lint", LintFront(title="", group="indexes", says="", mend="", doubt=""), b"")
-SCHEMAS = files(pathlib.Path(__file__).parent / "schemas")
+SCHEMAS = [
+    pytest.param(schema, marks=() if number < 3 else pytest.mark.servers, id=schema.name)
+    for number, schema in enumerate(files(pathlib.Path(__file__).parent / "schemas"))
+]
 
 
 def said(*objects: str, level: Level = "routine") -> Looked:
@@ -57,7 +60,7 @@ def test_planted_faults__are_found_and_nothing_else(database: Place, seed: int) 
     assert build.DEFECTS.keys() | score.NOT_PLANTED.keys() == account.keys()
 
 
-@pytest.mark.parametrize("schema", SCHEMAS, ids=lambda schema: schema.name)
+@pytest.mark.parametrize("schema", SCHEMAS)
 def test_schema_written_by_hand__gets_the_findings_that_a_dba_expects(database: Place, schema: Written) -> None:
     """Exactly the findings of its front matter."""
     account = score.of_schema(database, schema)
