@@ -80,6 +80,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "JUPYTER_PREFER_ENV_PATH": "1",
     }
     os.environ.pop("JUPYTER_PATH", None)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each kernel and each program compiles the library anew
     _keep_ports_apart()
 
 
