@@ -29,6 +29,7 @@ from pgrunbook.changes._base import (
 )
 from pgrunbook.changes._parts import default_of, fills_itself, is_serial, may_be_volatile
 from pgrunbook.changes._scratch import copy_table, scratch
+from pgrunbook.changes.add_constraint import AddConstraint
 from pgrunbook.changes.set_not_null import SetNotNull
 from pgrunbook.db import Database
 from pgrunbook.sqlfile import SqlStatement, quoted
@@ -147,7 +148,11 @@ class AddColumn(AlterTable):
         return "its type is a domain with constraints, or its default is volatile"
 
     def followed_by(self, later: Sequence[Change]) -> Change:
-        of_this = (isinstance(c, SetNotNull) and c.object == self.object for c in later)
+        of_this = (
+            (isinstance(c, SetNotNull) and c.object == self.object)
+            or (isinstance(c, AddConstraint) and c.relation == self.relation and c.makes_not_null(self.column))
+            for c in later
+        )
         return replace(self, later=Change.followed_by(self, later).later, becomes_not_null=any(of_this))
 
     # -- state ---------------------------------------------------------------------------------------------

@@ -6,7 +6,8 @@ index that was built concurrently.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -40,6 +41,7 @@ from pgrunbook.changes._constraints import NOT_VALID, Constraint
 from pgrunbook.changes._parts import column_of
 from pgrunbook.changes._scratch import copy_table, scratch
 from pgrunbook.changes.create_index import CreateIndex
+from pgrunbook.changes.rename import Rename
 from pgrunbook.db import Database
 from pgrunbook.sqlfile import SqlStatement, quoted
 
@@ -64,7 +66,7 @@ class AddConstraint(AlterTable):
 
     `blocks` says why there is no form of it here that lets traffic pass; empty where there is one. `replaces`: an
     earlier change drops the constraint that bears its name. `keys` are the columns of the index that an earlier change
-    makes for it to take over.
+    makes for it to take over, `renamed` the later changes that rename them.
     """
 
     kind: ClassVar[str] = "add_constraint"
@@ -74,6 +76,7 @@ class AddConstraint(AlterTable):
     blocks: str = ""
     replaces: bool = False
     keys: str = ""
+    renamed: tuple[Rename, ...] = dataclasses.field(default=(), repr=False, compare=False)
 
     @classmethod
     def from_ast(cls, statement: SqlStatement) -> AddConstraint | None:
@@ -175,6 +178,14 @@ class AddConstraint(AlterTable):
             )
         return found
 
+    def followed_by(self, later: Sequence[Change]) -> Change:
+        own = [c for c in later if isinstance(c, Rename) and c.sort.what == "column" and c.relation == self.relation]
+        return replace(self, later=Change.followed_by(self, later).later, renamed=tuple(own) if self.keys else ())
+
+    def makes_not_null(self, column: str) -> bool:
+        """Whether it is a primary key over an index of this migration with a column, which may be null until then."""
+        return self.type == "p" and quoted(column) in self.keys.split(", ")
+
     def _blocks(self, names: Names, table: Relation) -> str:
         if self.type == "x":
             return "the index of an exclusion constraint can't be built concurrently"
@@ -249,7 +260,11 @@ class AddConstraint(AlterTable):
         """Whether a constraint of its name may have come of its index: another one may have stood there before."""
         if self._uses != self.name and _indexes.find(db, self.schema, self._uses):
             return False  # it would bear the constraint's name by now
-        return not self.keys or f" ({self.keys})" in now.definition
+        keys = self.keys.split(", ")
+        for rename in self.renamed:
+            if rename.standing(db).state is State.PRESENT:
+                keys = [quoted(rename.new.name) if key == quoted(rename.old.name) else key for key in keys]
+        return not self.keys or f" ({', '.join(keys)})" in now.definition
 
     @property
     def _shown(self) -> str:
@@ -309,7 +324,7 @@ class AddConstraint(AlterTable):
             captured["not_valid"] = now.remembered if now else {}
         if _INVALID_INDEX in seen.found:
             captured["leftover"] = self._index().capture(db)["leftover"]
-        if _INDEX in seen.found or (self._uses and seen.state is State.ABSENT):
+        if _INDEX in seen.found or (self._uses and seen.state is not State.PRESENT):
             taken = _indexes.find(db, self.schema, self._uses or self.name)
             captured |= {"index": taken.remembered} if taken else {}
         return captured

@@ -375,6 +375,7 @@ def _altered(node: Any) -> Effect:
     table = _name(node.relation)
     made: list[Object] = []
     dropped: list[Object] = []
+    renamed: list[tuple[Object, Object]] = []
     cascade = maybe = False
     for item in node.cmds:
         command = item.alter_table_cmd
@@ -386,11 +387,20 @@ def _altered(node: Any) -> Effect:
                 made += _named_constraints(inner.column_def.constraints, table, inner.column_def.colname)
             case _PB.AT_AddConstraint:
                 made += _named_constraints([inner], table)
+                renamed += _taken_over(inner.constraint, table)
             case _PB.AT_DropColumn | _PB.AT_DropConstraint:
                 kind = "column" if command.subtype == _PB.AT_DropColumn else "constraint"
                 dropped.append(Object(kind, "", command.name, table))
                 cascade |= command.behavior == _PB.DROP_CASCADE
-    return Effect(tuple(made), tuple(dropped), maybe=maybe, cascade=cascade)
+    return Effect(tuple(made), tuple(dropped), tuple(renamed), maybe=maybe, cascade=cascade)
+
+
+def _taken_over(constraint: Any, table: Name) -> list[tuple[Object, Object]]:
+    """The index that a constraint takes over, which gets the constraint's name."""
+    if not constraint.indexname or constraint.conname in ("", constraint.indexname):
+        return []
+    index = Object("index", table[0], constraint.indexname)
+    return [(index, replace(index, name=constraint.conname))]
 
 
 def _renamed(node: Any) -> Effect:
