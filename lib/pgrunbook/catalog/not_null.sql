@@ -1,5 +1,5 @@
 -- Whether a column may be null, and what stands there of the way to NOT NULL: `helper`, a CHECK of that name; from 18
--- on a constraint that is not validated. `checks` are the valid constraints that may prove it already, `children` the
+-- on a constraint that is not validated; `taken`: another constraint bears the name that it would get. `checks` are the valid constraints that may prove it already, `children` the
 -- tables below that have the column NOT NULL.
 with recursive below(oid) as (
   select inhrelid from pg_catalog.pg_inherits where inhparent = pg_catalog.to_regclass(%(table)s)
@@ -10,6 +10,10 @@ select
   a.attnotnull as not_null,
   coalesce(n.conname::text, '') as constraint_name,
   coalesce(n.convalidated, a.attnotnull) as validated,
+  exists (
+    select from pg_catalog.pg_constraint o
+    where o.conrelid = a.attrelid and o.conname = %(constraint)s and o.oid is distinct from n.oid
+  ) as taken,
   coalesce(pg_catalog.obj_description(n.oid, 'pg_constraint'), '') as comment,
   coalesce(case h.convalidated when true then 'valid' when false then 'not valid' end, '') as helper,
   array(

@@ -18,13 +18,15 @@ _PB = postgast.pg_query_pb2
 # from this version on NOT NULL is a constraint that can be added NOT VALID
 NATIVE = 180000
 # what an Observation finds of it
-PROVEN, HELPER, HELPER_VALID, SET = "proven", "helper, not valid", "helper, valid", "not null"
+PROVEN, HELPER, HELPER_VALID, SET, TAKEN = "proven", "helper, not valid", "helper, valid", "not null", "name taken"
 CONSTRAINT = "constraint not valid: "
 
 
 @dataclass(frozen=True, slots=True)
 class Nullability:
     """Whether a column may be null. `constraint_name` and `comment` are of its constraint (from 18 on).
+
+    `taken`: another constraint bears the name that it would get, as after the renaming of a column.
 
     `helper` is "", "valid" or "not valid"; `checks` are definitions of valid CHECK constraints on the column,
     `children` the child tables that have it NOT NULL.
@@ -33,6 +35,7 @@ class Nullability:
     not_null: bool
     constraint_name: str
     validated: bool
+    taken: bool
     comment: str
     helper: str
     checks: list[str]
@@ -62,13 +65,19 @@ class Column:
         return _constraints.chosen_name(self.table, [self.name], "not_null")
 
     @property
+    def other_constraint(self) -> str:
+        """The name that the server gives it where that one is taken."""
+        return _constraints.chosen_name(self.table, [self.name], "not_null1")
+
+    @property
     def helper(self) -> str:
         """The name of the CHECK that proves it to an older server."""
         return _constraints.chosen_name(self.table, [self.name], "pgrunbook_not_null")
 
     def look(self, db: Database) -> Nullability | None:
         """What the catalog says; None where there is no such column."""
-        return db.one("not_null", Nullability, table=self.relation, column=self.name, helper=self.helper)
+        names = {"constraint": self.constraint, "helper": self.helper}
+        return db.one("not_null", Nullability, table=self.relation, column=self.name, **names)
 
     def marked(self, word: str) -> Statement:
         """SET NOT NULL, or DROP."""
@@ -84,10 +93,11 @@ class Column:
         phases: list[Phase] = []
         if self.version >= NATIVE:
             there = next((f.removeprefix(CONSTRAINT) for f in found if f.startswith(CONSTRAINT)), "")
+            own = there or name or (self.other_constraint if TAKEN in found else self.constraint)
             if not there:
-                add = f"add constraint {quoted(name or self.constraint)} not null {quoted(self.name)} not valid"
+                add = f"add constraint {quoted(own)} not null {quoted(self.name)} not valid"
                 phases += one_transaction(_constraints.alter(self.relation, add))
-            return [*phases, _constraints.validated(self.relation, there or name or self.constraint)]
+            return [*phases, _constraints.validated(self.relation, own)]
         if not {HELPER, HELPER_VALID} & set(found):
             add = f"add constraint {quoted(self.helper)} check ({quoted(self.name)} is not null) not valid"
             phases += one_transaction(_constraints.alter(self.relation, add))
@@ -120,8 +130,8 @@ class NullabilityChange(AlterTable):
 
     @property
     def idents(self) -> tuple[str, ...]:
-        constraint = quoted(self.schema, self.table, self._place.constraint)
-        return (f"column {self.object}", f"constraint {constraint}")
+        names = (self._place.constraint, self._place.other_constraint)
+        return (f"column {self.object}", *(f"constraint {quoted(self.schema, self.table, n)}" for n in names))
 
     @property
     def _place(self) -> Column:

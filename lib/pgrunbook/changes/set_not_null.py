@@ -11,7 +11,7 @@ import postgast
 from pgrunbook.changes import _constraints
 from pgrunbook.changes._alter import defined_anew, only_command
 from pgrunbook.changes._base import IN_USE, NOTHING_THERE, Observation, Phase, State, one_transaction
-from pgrunbook.changes._not_null import CONSTRAINT, HELPER, HELPER_VALID, NATIVE, PROVEN, SET, NullabilityChange
+from pgrunbook.changes._not_null import CONSTRAINT, HELPER, HELPER_VALID, NATIVE, PROVEN, SET, TAKEN, NullabilityChange
 from pgrunbook.db import Database
 from pgrunbook.sqlfile import SqlStatement, quoted
 
@@ -50,7 +50,7 @@ class SetNotNull(NullabilityChange):
             return Observation(State.PRESENT, "not null")
         if now.proves(self.column):
             return Observation(State.ABSENT, "a valid constraint proves it: no row is looked at", found=(PROVEN,))
-        return Observation(State.ABSENT, "may be null")
+        return Observation(State.ABSENT, "may be null", found=(TAKEN,) if now.taken else ())
 
     def since(self, db: Database, captured: Mapping[str, Any]) -> Observation:
         seen = self._seen(db)
