@@ -203,6 +203,7 @@ def test_run_that_fails__is_rolled_back_only_where_that_was_asked_for(project: P
     assert small.run("select to_regclass('t_a')") == [(None,)]
 
 
+@pytest.mark.servers
 def test_killed_kernel__is_aborted_taken_up_waits_for_a_signature_and_is_rolled_back(
     project: Project, small: Place
 ) -> None:

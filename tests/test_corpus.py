@@ -22,12 +22,10 @@ from pgrunbook.rehearsal import SANDBOX
 
 CORPUS = pathlib.Path(__file__).parent / "corpus"
 SAMPLE = {
-    "hand/004_table_then_index.sql",
     "hand/043_quoted_names.sql",
     "hand/057_kitchen_sink.sql",
     "hand/064_make_rename_drop.sql",
     "supabase/20240102000000_policies.sql",
-    "alembic/0001_initial.sql",
     "alembic/0010_downgrade_initial.sql",
     "flyway/V2__add_people.sql",
     "drizzle/0000_init.sql",

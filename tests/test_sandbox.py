@@ -164,7 +164,7 @@ def test_empty_postmaster_pid__does_not_stop_a_start(home: Path) -> None:
     assert sandbox.is_running()
 
 
-@pytest.mark.parametrize("name", ["long" * 30, "with a space", "it's, well"])
+@pytest.mark.parametrize("name", ["long" * 30, pytest.param("with a space", marks=pytest.mark.servers), "it's, well"])
 def test_home_of_an_unusual_path__works(place: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """The socket's path may be too long or hold a comma; folders of the way are made on the way."""
     home = place / "new" / name
