@@ -39,7 +39,7 @@ from pgrunbook.proof import (
 from pgrunbook.proving import Quiet, Row, meets_no_rows, run_down, statements_of, writes
 from pgrunbook.runbook import Runbook
 from pgrunbook.schema_copy import Copies, Copy, Needed
-from pgrunbook.sqlfile import quoted, walk
+from pgrunbook.sqlfile import quoted
 
 Tell = Callable[[str], None]
 Objects = Mapping[str, str]
@@ -61,7 +61,7 @@ def prove(runbook: Runbook, source: Target, *, on: Target | None = None, tell: T
     Raises what makes it wrong to begin, and `PreflightFailed` where the plan can't be made.
     """
     started = time.monotonic()
-    with schema_copy.copies(runbook, source, on, _needed(runbook), tell) as found:
+    with schema_copy.copies(runbook, source, on, Needed.of(runbook), tell) as found:
         proof = _Proof(runbook, found, tell)
         try:
             proof.run()
@@ -72,16 +72,6 @@ def prove(runbook: Runbook, source: Target, *, on: Target | None = None, tell: T
                 "the proof was stopped by hand; what it made is gone again", remedy="prove it anew, from the beginning"
             ) from None
     return proof.end(source, time.monotonic() - started)
-
-
-def _needed(runbook: Runbook) -> Needed:
-    """The roles and extensions that the migration names."""
-    written = [c.written for c in runbook.changes]
-    nodes = [n for w in written for _, n in walk(w.node) if n.DESCRIPTOR.name == "RoleSpec"]
-    roles = dict.fromkeys(str(n.rolename) for n in nodes if n.rolename)  # type: ignore[attr-defined]
-    made = [str(w.node.role) for w in written if w.node_kind == "create_role_stmt"]  # type: ignore[attr-defined]
-    extensions = [str(w.node.extname) for w in written if w.node_kind == "create_extension_stmt"]  # type: ignore[attr-defined]
-    return Needed(tuple(roles), tuple(made), tuple(extensions))
 
 
 class _Proof:

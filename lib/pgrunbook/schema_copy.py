@@ -174,6 +174,16 @@ class Needed:
     made: tuple[str, ...]
     extensions: tuple[str, ...]
 
+    @classmethod
+    def of(cls, runbook: Runbook) -> Needed:
+        """The roles and extensions that a migration names."""
+        written = [c.written for c in runbook.changes]
+        nodes = [n for w in written for _, n in sqlfile.walk(w.node) if n.DESCRIPTOR.name == "RoleSpec"]
+        roles = dict.fromkeys(str(n.rolename) for n in nodes if n.rolename)  # type: ignore[attr-defined]
+        made = [str(w.node.role) for w in written if w.node_kind == "create_role_stmt"]  # type: ignore[attr-defined]
+        extensions = [str(w.node.extname) for w in written if w.node_kind == "create_extension_stmt"]  # type: ignore[attr-defined]
+        return cls(tuple(roles), tuple(made), tuple(extensions))
+
 
 @contextmanager
 def copies(runbook: Runbook, source: Target, on: Target | None, names: Needed, tell: Tell) -> Iterator[Copies]:
